@@ -1,0 +1,5 @@
+"""`python -m remelt` is `remelt`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,53 @@
+"""The `remelt` command. Each module of this package that has a `register` function adds its commands."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import typer
+
+from ..errors import Interrupted, RemeltError
+
+app = typer.Typer(
+    name="remelt",
+    help="Relabel speech-emotion corpora with language models; publish, audit and regenerate the result.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from .. import __version__
+
+        typer.echo(f"remelt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Relabel speech-emotion corpora with language models."""
+
+
+for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
+    _register = getattr(importlib.import_module(f"{__name__}.{_module}"), "register", None)
+    if _register is not None:
+        _register(app)
+
+
+def main() -> None:
+    """Runs the command line; exit codes: 0 done, 1 too many quarantined rows, 2 bad use or input, 3 resumable."""
+    try:
+        app()
+    except Interrupted as error:
+        print(f"interrupted: {error}", file=sys.stderr)
+        raise SystemExit(3) from None
+    except RemeltError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

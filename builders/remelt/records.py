@@ -1,0 +1,231 @@
+"""The frozen records that travel through remelt: an utterance, a request, a reply, an annotation, a drop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Stage = Literal["selection", "annotation"]
+Status = Literal["valid", "invalid", "refused", "error"]
+
+
+def utterance_key(corpus: str, split: str, dialogue: int | str, utterance: int | str) -> str:
+    """The one id of an utterance; `diaX_uttY` alone is not unique across the splits of MELD.
+
+    >>> utterance_key("meld", "train", 0, 3)
+    'meld/train/dia0_utt3'
+    """
+    return f"{corpus}/{split}/dia{dialogue}_utt{utterance}"
+
+
+def canonical_json(value: object) -> str:
+    """One JSON text per value: sorted keys, no spaces, Unicode kept.
+
+    >>> canonical_json({"b": 1, "a": "é"})
+    '{"a":"é","b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: object) -> str:
+    """The sha256 (64 hexadecimal digits) of a value's canonical JSON.
+
+    Unpaired surrogates, which some corpora carry, are hashed as such instead of raising.
+    """
+    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One utterance of a corpus, as its reader found it.
+
+    Attributes:
+        id: the key, such as `meld/train/dia0_utt3` (see `utterance_key`).
+        text: the words as they stand in the file.
+        text_repaired: the words with broken encoding mended; None where nothing was broken.
+        label: the corpus's own emotion label in lower case; None where it has none.
+        start, end: seconds from the start of the recording; None where unknown or unreadable.
+        clip: path of the clip relative to the corpus folder; None without media.
+        clip_duration: seconds of the clip itself, where it was measured.
+        flags: names of the defects found in this row (REQUIREMENTS 7.3), sorted.
+        source: file name and line of the row, for messages (`train_sent_emo.csv:12`).
+    """
+
+    id: str
+    corpus: str
+    split: str
+    dialogue_id: int | str
+    utterance_id: int | str
+    speaker: str
+    text: str
+    text_repaired: str | None = None
+    label: str | None = None
+    sentiment: str | None = None
+    season: int | None = None
+    episode: int | None = None
+    start: float | None = None
+    end: float | None = None
+    clip: str | None = None
+    clip_duration: float | None = None
+    flags: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds between the time stamps, to the millisecond; None without time stamps."""
+        if self.start is None or self.end is None:
+            return None
+        return round(self.end - self.start, 3)
+
+    @property
+    def words(self) -> str:
+        """The text to work with: the repaired copy where the file's text was broken."""
+        return self.text if self.text_repaired is None else self.text_repaired
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message; role is `system`, `user` or `assistant`."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked about one utterance. Its key decides whether it was answered before.
+
+    Attributes:
+        annotator: the annotator's name as given on the command line (`openai/gpt-4o-2024-08-06`).
+        model: the model id sent to the server.
+        endpoint: who answers: the base URL, `local`, `mock`, or the sha256 of a replayed file.
+        schema: the JSON Schema (2020-12) of the answer.
+        parameters: temperature, seed, max_tokens and the like; None values are not sent.
+        prefill: the assistant's first characters where prefill is used, else empty.
+        prompt_hash: sha256 of the prompt file's content; empty where no prompt is used.
+    """
+
+    utterance: Utterance
+    annotator: str
+    model: str
+    endpoint: str
+    messages: tuple[Message, ...]
+    schema: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    prefill: str = ""
+    prompt_hash: str = ""
+
+    @property
+    def key(self) -> str:
+        """sha256 over everything that shapes the answer, the utterance's id included.
+
+        Two utterances with the same words are two requests: at a temperature above 0 each gets a
+        reply of its own.
+        """
+        return digest(
+            [
+                self.utterance.id,
+                self.model,
+                self.endpoint,
+                [[m.role, m.content] for m in self.messages],
+                self.schema_hash,
+                dict(self.parameters),
+                self.prefill,
+            ]
+        )
+
+    @property
+    def schema_hash(self) -> str:
+        return digest(self.schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One raw reply, as it is journaled and published.
+
+    Attributes:
+        raw: the reply's text, untouched (with prefill: what the server returned, prefill not added).
+        attempt: 0 for the first question, 1 for the first repair turn, and so on.
+        model: the model id the server reported, else the one asked for.
+        means: how structure was asked for: json_schema, json_object, prefill, prompt, replay, mock.
+        failure: `refused` or `error` where there is no answer to parse; empty otherwise.
+        detail: the refusal's or the error's text, or what is notable (dropped parameters).
+        finish_reason: stop, length, content_filter, or as the server says.
+        input_tokens, output_tokens: as the server counts them; None where it does not.
+        cost: US dollars; None where no price is known.
+        seconds: wall time of the request.
+        created: UTC time in ISO 8601, to the second.
+        tries: requests sent for this attempt, transport retries included.
+    """
+
+    request_key: str
+    utterance_id: str
+    attempt: int
+    raw: str
+    model: str
+    means: str
+    failure: Literal["", "refused", "error"] = ""
+    detail: str = ""
+    finish_reason: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: float | None = None
+    seconds: float = 0.0
+    created: str = ""
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `answers.check` says of a reply: the parsed answer, or why there is none.
+
+    Attributes:
+        status: valid, invalid, refused or error.
+        answer: the parsed JSON object (also of an invalid answer, where it parsed); None otherwise.
+        label: the label in lower case, only where the status is valid.
+        problems: why the answer is not valid, one sentence each; empty when valid.
+        notes: what was tolerated: `code_fence`, `text_around_json`, `label_case`, ...
+        flags: what to know of a valid answer: `character_mismatch`, ...
+    """
+
+    status: Status
+    answer: Mapping[str, Any] | None = None
+    label: str | None = None
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A request with all its replies and the verdict on each, first to last; the last one counts."""
+
+    request: Request
+    replies: tuple[Reply, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def utterance(self) -> Utterance:
+        return self.request.utterance
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.verdicts[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """An utterance that does not reach the dataset, with every reason.
+
+    Attributes:
+        reasons: rule names one can count by (`duration`, `words`, `speaker`, `invalid_answer`, ...).
+        details: one sentence per reason, in the same order (`0.917 s is under 0.961 s`).
+    """
+
+    utterance: Utterance
+    stage: Stage
+    reasons: tuple[str, ...]
+    details: tuple[str, ...]

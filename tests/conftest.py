@@ -1,0 +1,24 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real corpora; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("REMELT_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "meld").is_dir():
+        pytest.skip(f"real corpora are not at {folder}; set REMELT_TEST_DATA to run this test")
+    return folder
