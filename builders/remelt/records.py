@@ -105,7 +105,7 @@ class Request:
         schema: the JSON Schema (2020-12) of the answer.
         parameters: temperature, seed, max_tokens and the like; None values are not sent.
         prefill: the assistant's first characters where prefill is used, else empty.
-        prompt_hash: sha256 of the prompt file's content; empty where no prompt is used.
+        prompt_hash: sha256 over the prompt file and the repair prompt; empty where no prompt is used.
     """
 
     utterance: Utterance
@@ -131,6 +131,7 @@ class Request:
                 self.model,
                 self.endpoint,
                 [[m.role, m.content] for m in self.messages],
+                self.prompt_hash,
                 self.schema_hash,
                 dict(self.parameters),
                 self.prefill,

@@ -1,4 +1,4 @@
-"""Finds the data files of `prompts/`, `schemas/` and `cards/`: the checkout's folder, else the packaged one."""
+"""Finds the data files of `prompts/`, `schemas/` and `cards/`: in the checkout, else in the package."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def folder(kind: str) -> Path:
         return checkout
     packaged = _PACKAGE / kind
     if not packaged.is_dir():
-        raise InputError(f"remelt's {kind} folder is missing from the installation ({packaged}); reinstall remelt")
+        raise InputError(
+            f"remelt's {kind} folder is missing from the installation ({packaged}); reinstall remelt"
+        )
     return packaged
 
 

@@ -1,0 +1,243 @@
+"""From a raw reply to a verdict: parse the JSON, validate it, check the label and the speaker.
+
+Code fences and text around the JSON are tolerated and noted; a label off the list never becomes a neighbour.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from jsonschema import Draft202012Validator
+
+from . import resources
+from .errors import InputError
+from .labels import LabelSet
+from .records import Reply, Request, Verdict
+
+_FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n?(.*?)```", re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LABELS = ["$labels"]
+_MOST_STARTS = 40
+_MOST_PROBLEMS = 5
+
+
+def load_schema(name: str, labels: LabelSet) -> dict[str, Any]:
+    """An answer schema with the label set put in.
+
+    Args:
+        name: a file of `schemas/` without its ending, or a path that ends in `.json`.
+        labels: replaces `["$labels"]` wherever it stands as an `enum`.
+
+    Raises:
+        InputError: no such schema, not a JSON Schema (2020-12), or no label field.
+    """
+    path = Path(name) if name.endswith(".json") else resources.find("schemas", f"{name}.json")
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        Draft202012Validator.check_schema(schema)
+    except OSError as error:
+        raise InputError(f"{path}: the schema cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: the schema is not JSON ({error})") from error
+    except jsonschema.SchemaError as error:
+        raise InputError(f"{path}: not a JSON Schema (2020-12): {error.message}") from error
+    schema = {key: _inject(value, list(labels.prompt_order)) for key, value in schema.items()}
+    label_field = schema.get("x-remelt-label")
+    if not isinstance(label_field, str) or _property(schema, label_field) is None:
+        raise InputError(
+            f"{path}: 'x-remelt-label' must name the label's property, such as 'elements.emotion'; "
+            f"it is {label_field!r}"
+        )
+    return schema
+
+
+def _inject(node: Any, labels: list[str]) -> Any:
+    if isinstance(node, dict):
+        return {k: labels if k == "enum" and v == _LABELS else _inject(v, labels) for k, v in node.items()}
+    if isinstance(node, list):
+        return [_inject(item, labels) for item in node]
+    return node
+
+
+def _property(schema: Mapping[str, Any], dotted: str) -> Any:
+    node: Any = schema
+    for part in dotted.split("."):
+        node = node.get("properties", {}).get(part) if isinstance(node, Mapping) else None
+    return node
+
+
+class Checker:
+    """Judges replies against one schema and one label set.
+
+    >>> from remelt.labels import MELT
+    >>> Checker(load_schema("label", MELT), MELT).judge('```json\\n{"label": "joy"}\\n```').notes
+    ('code_fence', 'label_case')
+    """
+
+    def __init__(self, schema: Mapping[str, Any], labels: LabelSet) -> None:
+        self._validator = Draft202012Validator(dict(schema))
+        self._labels = labels
+        self._label_path = str(schema["x-remelt-label"]).split(".")
+        self._echo = schema.get("x-remelt-echo")
+
+    def check(self, request: Request, reply: Reply) -> Verdict:
+        """The verdict on a reply: parsed, validated, label on the list, echoed speaker compared."""
+        if reply.failure:
+            return Verdict(status=reply.failure, problems=(reply.detail or f"the annotator {reply.failure}",))
+        prefill = request.prefill if reply.means == "prefill" else ""
+        return self.judge(reply.raw, prefill, reply.finish_reason, request.utterance.speaker)
+
+    def judge(self, raw: str, prefill: str = "", finish_reason: str = "stop", speaker: str = "") -> Verdict:
+        """The verdict on a raw text (see `check`)."""
+        answer, notes, problem = parse(raw, prefill)
+        answer = _clean(answer)
+        cut = finish_reason == "length"
+        if answer is None:
+            if cut:
+                problem = f"the reply was cut off at the token limit; {problem}"
+            return Verdict(status="invalid", problems=(problem,), notes=notes)
+        answer, label, respelled = self._normalise_label(answer)
+        if respelled:
+            notes = (*notes, "label_case")
+        errors = sorted(
+            self._validator.iter_errors(answer), key=lambda e: (list(map(str, e.absolute_path)), e.message)
+        )
+        if errors or label is None:
+            problems = tuple(_sentence(e) for e in errors[:_MOST_PROBLEMS]) or (
+                "the label is not on the list",
+            )
+            return Verdict(status="invalid", answer=answer, problems=problems, notes=notes)
+        if cut:
+            notes = (*notes, "finish_length")
+        flags: tuple[str, ...] = ()
+        if self._echo and speaker and not same_speaker(str(answer.get(self._echo, "")), speaker):
+            flags = ("character_mismatch",)
+        return Verdict(status="valid", answer=answer, label=label, notes=notes, flags=flags)
+
+    def _normalise_label(self, answer: dict[str, Any]) -> tuple[dict[str, Any], str | None, bool]:
+        node: Any = answer
+        for part in self._label_path[:-1]:
+            node = node.get(part) if isinstance(node, dict) else None
+        value = node.get(self._label_path[-1]) if isinstance(node, dict) else None
+        label = self._labels.parse(value) if isinstance(value, str) else None
+        if label is None:
+            return answer, None, False
+        spelling = next(s for s in self._labels.prompt_order if s.casefold() == label)
+        if value == spelling:
+            return answer, label, False
+        answer = copy.deepcopy(answer)
+        node = answer
+        for part in self._label_path[:-1]:
+            node = node[part]
+        node[self._label_path[-1]] = spelling
+        return answer, label, True
+
+
+def parse(raw: str, prefill: str = "") -> tuple[dict[str, Any] | None, tuple[str, ...], str]:
+    """Finds the one JSON object of a reply.
+
+    Args:
+        raw: the reply's text.
+        prefill: the assistant's first characters that the server was given and may not repeat.
+
+    Returns:
+        The object or None, notes on what was tolerated, and the problem (empty when found).
+
+    >>> parse('Sure! {"label": "Joy"} Anything else?')
+    ({'label': 'Joy'}, ('text_around_json',), '')
+    """
+    if prefill:
+        found = _whole(prefill + raw)
+        if found is None and (ended := _first(prefill + raw)) is not None:
+            return ended, ("prefill", "text_around_json"), ""
+        if found is not None:
+            return found, ("prefill",), ""
+    text = raw.strip().lstrip("\ufeff")
+    if not text:
+        return None, (), "the reply is empty"
+    if (found := _whole(text)) is not None:
+        return found, (), ""
+    fences = _FENCE.findall(text)
+    for block in reversed(fences):
+        if (found := _whole(block.strip())) is not None:
+            around = _FENCE.sub("", text).strip()
+            return found, ("code_fence", "text_around_json") if around else ("code_fence",), ""
+    if (found := _last(text)) is not None:
+        return found, ("text_around_json",), ""
+    return None, (), f"the reply holds no complete JSON object: {_excerpt(text)}"
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _clean(value: Any) -> Any:
+    """Half of an escaped surrogate pair is no character; it becomes U+FFFD."""
+    if isinstance(value, str):
+        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return value
+
+
+def _whole(text: str) -> dict[str, Any] | None:
+    try:
+        value = _decoder.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _first(text: str) -> dict[str, Any] | None:
+    try:
+        value, _ = _decoder.raw_decode(text.lstrip())
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _last(text: str) -> dict[str, Any] | None:
+    """The last outermost object: models that think aloud put the answer at the end."""
+    found: dict[str, Any] | None = None
+    place, starts = text.find("{"), 0
+    while place != -1 and starts < _MOST_STARTS:
+        starts += 1
+        try:
+            value, end = _decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            place = text.find("{", place + 1)
+            continue
+        if isinstance(value, dict) and value:
+            found = value
+        place = text.find("{", end)
+    return found
+
+
+def _sentence(error: jsonschema.ValidationError) -> str:
+    path = ".".join(str(p) for p in error.absolute_path)
+    return f"{path}: {_excerpt(error.message)}" if path else _excerpt(error.message)
+
+
+def _excerpt(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def same_speaker(echoed: str, speaker: str) -> bool:
+    """Whether an echoed character is the speaker: equal, or one name's words are all in the other.
+
+    >>> same_speaker("Chandler Bing", "Chandler"), same_speaker("Monica", "Ross")
+    (True, False)
+    """
+    a, b = (set(re.findall(r"\w+", name.casefold())) for name in (echoed, speaker))
+    return bool(a and b) and (a <= b or b <= a)

@@ -1,0 +1,118 @@
+"""Shows a running build: a live rich display on a terminal, plain log lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..recipes.annotation import Reporter
+
+if TYPE_CHECKING:
+    from ..engine import Stats
+
+_PLAIN_EVERY = 10.0
+
+
+def reporter(plain: bool, quiet: bool) -> Reporter:
+    """The reporter that fits the options and where the output goes."""
+    if quiet:
+        return QuietReporter()
+    if plain or not sys.stderr.isatty():
+        return PlainReporter()
+    return LiveReporter()
+
+
+def line(stats: Stats) -> str:
+    """What happened so far, in one line."""
+    elapsed = max(time.monotonic() - stats.started, 1e-6)
+    rate = (stats.done - stats.reused) / elapsed
+    left = stats.rows - stats.done
+    parts = [
+        f"{stats.done:,}/{stats.rows:,} rows",
+        f"{stats.valid:,} kept",
+        f"{stats.quarantined:,} quarantined",
+        f"{rate:.1f} rows/s",
+        f"{stats.input_tokens + stats.output_tokens:,} tokens",
+    ]
+    if stats.reused:
+        parts.insert(1, f"{stats.reused:,} from the journal")
+    if stats.cost:
+        parts.append(f"${stats.cost:.4f}")
+    if stats.throttled:
+        parts.append(f"{stats.throttled:,} rate limits")
+    if stats.failed_tries:
+        parts.append(f"{stats.failed_tries:,} failed tries")
+    if left and rate > 0:
+        parts.append(f"about {_span(left / rate)} left")
+    return ", ".join(parts)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class QuietReporter(Reporter):
+    """Says only what the user must know, on standard error."""
+
+    def notice(self, text: str) -> None:
+        print(f"note: {text}", file=sys.stderr, flush=True)
+
+
+class PlainReporter(QuietReporter):
+    """Log lines on standard error, at most one every ten seconds while rows come in."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def stage(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def progress(self, stats: Stats) -> None:
+        now = time.monotonic()
+        if now - self._last >= _PLAIN_EVERY:
+            self._last = now
+            print(f"  {line(stats)}", file=sys.stderr, flush=True)
+
+    def annotated(self, stats: Stats) -> None:
+        print(f"  {line(stats)}", file=sys.stderr, flush=True)
+
+
+class LiveReporter(Reporter):
+    """A progress bar on standard error."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
+        self._bar: Any = None
+        self._task: Any = None
+
+    def stage(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False)
+
+    def notice(self, text: str) -> None:
+        self._console.print(f"note: {text}", style="yellow", markup=False, highlight=False)
+
+    def progress(self, stats: Stats) -> None:
+        if self._bar is None:
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._bar = Progress(
+                BarColumn(bar_width=24),
+                TextColumn("{task.percentage:>3.0f} %"),
+                TextColumn("{task.fields[line]}", markup=False),
+                TimeElapsedColumn(),
+                console=self._console,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task("", total=stats.rows, line="")
+        self._bar.update(self._task, completed=stats.done, line=line(stats))
+
+    def annotated(self, stats: Stats) -> None:
+        if self._bar is not None:
+            self.progress(stats)
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,1 @@
+"""Recipes: one module per published system; they compose the parts."""

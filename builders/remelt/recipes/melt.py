@@ -1,0 +1,294 @@
+"""MELT (Jing et al. 2025): a language model relabels an emotion corpus from text, and says how the voice sounds.
+
+`build` goes from corpus to audited dataset: read, select, ask, validate, publish, audit, card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..labels import MELT, LabelSet, custom_label_set
+from ..records import Annotation, Drop, Request, Utterance, digest
+from .annotation import Reporter, quarantined, run
+from .workspace import workspace
+
+if TYPE_CHECKING:
+    from ..annotators import AnnotatorOptions
+    from ..corpora import Corpus, TableMapping
+    from ..engine import EngineOptions, Stats
+    from ..prompting import Prompt
+    from ..protocols import Annotator
+    from ..selection import Selection, SelectionOptions
+
+NAME = "melt"
+_SEEDS = 2**31
+
+
+@dataclass(frozen=True)
+class MeltOptions:
+    """What `build` needs to know.
+
+    Attributes:
+        corpus: the corpus folder or table file, or `sample` for the bundled one.
+        out: the dataset folder to make or to go on with.
+        annotator: who answers (`openai/MODEL`, `local/smollm2`, `mock`, `replay:FILE`, ...).
+        corpus_name: the reader to use; None to find it from the folder's layout.
+        mapping: the columns of a table (see `corpora.TableMapping`).
+        splits: the splits to build; None for the corpus's own, without dev for MELD, which the paper
+            does not annotate.
+        profile: selection profile, by name or path; None for `sample` on the sample corpus, else `clean`.
+        keep_speakers: speakers that the speaker rule always lets through.
+        prompt: by name or path; None for the published prompt on MELD and its general form elsewhere.
+        turns: previous turns shown by a prompt with context; None for the prompt's own number.
+        labels: the labels to choose from; None for MELT's seven.
+        limit: annotate at most so many utterances, in corpus order.
+        temperature, top_p, seed, max_tokens: sent with every request; a None is not sent. The seed is
+            mixed with the utterance's id, so that rows are drawn independently.
+        engine: how requests are sent.
+        connection: how the annotator is reached.
+    """
+
+    corpus: str
+    out: Path
+    annotator: str
+    corpus_name: str | None = None
+    mapping: TableMapping | None = None
+    splits: tuple[str, ...] | None = None
+    profile: str | None = None
+    keep_speakers: tuple[str, ...] = ()
+    prompt: str | None = None
+    turns: int | None = None
+    labels: tuple[str, ...] | None = None
+    limit: int | None = None
+    temperature: float | None = 1.0
+    top_p: float | None = None
+    seed: int | None = 0
+    max_tokens: int | None = 512
+    engine: EngineOptions | None = None
+    connection: AnnotatorOptions | None = None
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build made.
+
+    Attributes:
+        out: the dataset folder.
+        manifest: its manifest (see docs/dataset-format.md).
+        findings: what the audit found (see docs/audit.md).
+        stats: what the annotation run did.
+    """
+
+    out: Path
+    manifest: Mapping[str, Any]
+    findings: Mapping[str, Any]
+    stats: Stats
+
+    @property
+    def quarantined(self) -> int:
+        return sum(int(c["quarantined"]) for c in self.manifest["counts"].values())
+
+    @property
+    def rows(self) -> int:
+        return sum(int(c["kept"]) for c in self.manifest["counts"].values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build will ask: everything that is decided before the first request."""
+
+    corpus: Corpus
+    splits: tuple[str, ...]
+    profile: str
+    selection_options: SelectionOptions
+    selection: Selection
+    labels: LabelSet
+    prompt: Prompt | None
+    schema: Mapping[str, Any]
+    requests: tuple[Request, ...]
+    dropped: tuple[Drop, ...]
+    turns: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def build(options: MeltOptions, reporter: Reporter | None = None) -> BuildResult:
+    """Builds the dataset, or goes on with one that was interrupted.
+
+    Args:
+        options: see `MeltOptions`.
+        reporter: is told what happens.
+
+    Raises:
+        InputError: an option or a file that cannot be used.
+        AnnotatorError: the annotator can answer nothing (wrong key, unknown model).
+        Interrupted: stopped before the end; the same call goes on.
+    """
+    from ..annotators import AnnotatorOptions, create
+    from ..engine import EngineOptions
+
+    reporter = reporter or Reporter()
+    engine = options.engine or EngineOptions()
+    corpus, splits = read_corpus(options, reporter)
+    connection = options.connection or AnnotatorOptions(concurrency=engine.concurrency, splits=splits)
+    annotator = create(options.annotator, connection)
+    plan = make_plan(options, corpus, splits, annotator, reporter)
+    with workspace(options.out, NAME, corpus.folder) as journal:
+        reporter.stage(f"Annotating {len(plan.requests):,} utterances with {annotator.name}")
+        annotations, stats = _ask(plan, annotator, journal, engine, reporter)
+        return _publish(options, plan, annotator, annotations, stats, reporter)
+
+
+def read_corpus(options: MeltOptions, reporter: Reporter) -> tuple[Corpus, tuple[str, ...]]:
+    """Reads the corpus and decides which splits to build.
+
+    Raises:
+        InputError: the corpus cannot be read, or lacks a split that was asked for.
+    """
+    from .. import corpora
+
+    reporter.stage(f"Reading {options.corpus}")
+    corpus = corpora.load(options.corpus, name=options.corpus_name, mapping=options.mapping)
+    for note in corpus.notes:
+        reporter.notice(note)
+    splits = options.splits
+    if splits is None:
+        splits = tuple(s for s in corpus.splits if not (corpus.name == "meld" and s == "dev"))
+    for split in splits:
+        if split not in corpus.splits:
+            raise InputError(f"Bad split {split!r}, {corpus.folder} has {list(corpus.splits)!r}")
+    return corpus, splits
+
+
+def make_plan(
+    options: MeltOptions, corpus: Corpus, splits: tuple[str, ...], annotator: Annotator, reporter: Reporter
+) -> Plan:
+    """Selects the utterances and renders every request; nothing is asked yet.
+
+    Raises:
+        InputError: a profile, prompt, schema or label list that cannot be used.
+    """
+    from .. import answers, prompting
+
+    labels = custom_label_set(list(options.labels)) if options.labels else MELT
+    reporter.stage("Selecting")
+    profile, selection_options, selection = _select(options, corpus, splits)
+    wanted, dropped = _limit(selection.kept, options.limit)
+    label_only = getattr(annotator, "schema_hint", None) == "label"
+    prompt = None if label_only else prompting.load(options.prompt or _default_prompt(corpus))
+    schema = answers.load_schema(prompt.schema if prompt else "label", labels)
+    turns = 0 if prompt is None or "turns" not in prompt.fields else prompt.turns
+    if turns and options.turns is not None:
+        turns = options.turns
+    parameters = {
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "max_tokens": options.max_tokens,
+        "seed": options.seed,
+    }
+    parameters = {} if label_only else {k: v for k, v in parameters.items() if v is not None}
+    plan = Plan(
+        corpus=corpus,
+        splits=splits,
+        profile=profile,
+        selection_options=selection_options,
+        selection=selection,
+        labels=labels,
+        prompt=prompt,
+        schema=schema,
+        requests=(),
+        dropped=(*selection.dropped, *dropped),
+        turns=turns,
+        parameters=parameters,
+    )
+    return _with_requests(plan, wanted, annotator)
+
+
+def _select(
+    options: MeltOptions, corpus: Corpus, splits: tuple[str, ...]
+) -> tuple[str, SelectionOptions, Selection]:
+    from dataclasses import replace
+
+    from ..selection import load_profile, select
+
+    profile = options.profile or ("sample" if corpus.name == "sample" else "clean")
+    chosen = load_profile(profile)
+    if options.keep_speakers:
+        chosen = replace(chosen, keep_speakers=(*chosen.keep_speakers, *options.keep_speakers))
+    return profile, chosen, select(corpus.utterances, chosen, splits)
+
+
+def _limit(kept: Sequence[Utterance], limit: int | None) -> tuple[tuple[Utterance, ...], tuple[Drop, ...]]:
+    """The utterances to ask about; those without words and those beyond the limit are accounted for."""
+    if limit is not None and limit < 1:
+        raise InputError(f"Bad limit {limit!r}, expected a whole number from 1")
+    wanted: list[Utterance] = []
+    dropped: list[Drop] = []
+    for utterance in kept:
+        if not utterance.words.strip():
+            dropped.append(Drop(utterance, "selection", ("empty_text",), ("there is nothing to annotate",)))
+        elif limit is not None and len(wanted) >= limit:
+            dropped.append(Drop(utterance, "selection", ("limit",), (f"beyond the limit of {limit}",)))
+        else:
+            wanted.append(utterance)
+    return tuple(wanted), tuple(dropped)
+
+
+def _default_prompt(corpus: Corpus) -> str:
+    return "melt" if corpus.name == "meld" else "melt-general"
+
+
+def _with_requests(plan: Plan, utterances: Sequence[Utterance], annotator: Annotator) -> Plan:
+    from dataclasses import replace
+
+    from .. import prompting
+
+    dialogues = prompting.Dialogues(plan.corpus.utterances)
+    prompt = plan.prompt
+    prompt_hash = digest([prompt.sha256, prompting.load_repair().sha256]) if prompt else ""
+    seed = plan.parameters.get("seed")
+    requests = []
+    for utterance in utterances:
+        parameters = dict(plan.parameters)
+        if seed is not None:
+            parameters["seed"] = int(digest([seed, utterance.id])[:12], 16) % _SEEDS
+        messages, prefill = (
+            prompting.render(prompt, utterance, plan.labels, dialogues.before(utterance, plan.turns))
+            if prompt
+            else ((), "")
+        )
+        requests.append(
+            Request(
+                utterance=utterance,
+                annotator=annotator.name,
+                model=annotator.model,
+                endpoint=annotator.endpoint,
+                messages=messages,
+                schema=plan.schema,
+                parameters=parameters,
+                prefill=prefill,
+                prompt_hash=prompt_hash,
+            )
+        )
+    return replace(plan, requests=tuple(requests))
+
+
+def _ask(
+    plan: Plan, annotator: Annotator, journal: Any, engine: EngineOptions, reporter: Reporter
+) -> tuple[tuple[Annotation, ...], Stats]:
+    from .. import answers, prompting
+
+    repair = prompting.load_repair()
+    checker = answers.Checker(plan.schema, plan.labels)
+    return run(
+        plan.requests,
+        annotator,
+        journal,
+        checker.check,
+        lambda request, history: prompting.repair_turn(repair, request, history, plan.labels),
+        engine,
+        reporter,
+    )

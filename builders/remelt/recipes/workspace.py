@@ -1,0 +1,82 @@
+"""The OUT folder of a build: who owns it, its lock, its journal, and what only this machine needs to know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..journal import FILE, Journal, OutLock
+
+_BUILD = "build.json"
+_LOCAL = "local.json"
+
+
+@contextmanager
+def workspace(out: Path, recipe: str, corpus_folder: Path | None = None) -> Iterator[Journal]:
+    """Locks OUT for one recipe and opens its journal.
+
+    Args:
+        corpus_folder: remembered (in `.remelt/`, never published) so that the report finds the clips.
+
+    Raises:
+        InputError: OUT is a file, belongs to something else or to another recipe, is in use by another
+            process, or cannot be written.
+    """
+    _check_free(out)
+    with OutLock(out):
+        check_recipe(out, recipe)
+        _write(out / ".remelt" / _BUILD, {"recipe": recipe})
+        if corpus_folder is not None:
+            _write(out / ".remelt" / _LOCAL, {"corpus_folder": str(corpus_folder.resolve())})
+        with Journal(out / ".remelt" / FILE) as journal:
+            yield journal
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"OUT {out} is a file; name a folder")
+    try:
+        strangers = [p.name for p in out.iterdir()] if out.is_dir() else []
+    except OSError as error:
+        raise InputError(f"Cannot read {out}: {error.strerror}") from error
+    if strangers and ".remelt" not in strangers:
+        if "manifest.json" in strangers:
+            raise InputError(
+                f"OUT {out} holds a dataset without its journal; "
+                f"build into another folder with --annotator replay:{out}"
+            )
+        raise InputError(
+            f"OUT {out} is not empty and not a remelt dataset (it holds {sorted(strangers)[:5]!r})"
+        )
+
+
+def check_recipe(out: Path, recipe: str) -> None:
+    """Refuses an OUT that another recipe made.
+
+    Raises:
+        InputError: the folder belongs to another recipe.
+    """
+    for path in (out / ".remelt" / _BUILD, out / "manifest.json"):
+        if not path.is_file():
+            continue
+        try:
+            owner = json.loads(path.read_text(encoding="utf-8")).get("recipe")
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{path} is damaged ({error}); build into another folder") from error
+        if owner != recipe:
+            raise InputError(
+                f"OUT {out} belongs to recipe {owner!r}, this is {recipe!r}; name another folder"
+            )
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, ensure_ascii=False) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
