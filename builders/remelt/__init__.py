@@ -1,3 +1,39 @@
-"""remelt: relabel speech-emotion corpora with language models; publish, audit and regenerate the result."""
+"""remelt: relabel speech-emotion corpora with language models; publish, audit and regenerate the result.
+
+The main functions, loaded when first used:
+
+- `build_melt(MeltOptions(...))`: from corpus to audited dataset (recipes.melt)
+- `rebuild(source, out)`: a dataset again from its published replies (recipes.rebuild)
+- `load_corpus(source)`, `inspect(source)`: read and check a corpus (corpora)
+- `audit(out)`: change matrices, agreement, figures, report (audit)
+- `verify(out)`: hashes, counts, schemas (publishing)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "AnnotatorOptions": ("annotators", "AnnotatorOptions"),
+    "BuildResult": ("recipes.finishing", "BuildResult"),
+    "EngineOptions": ("engine", "EngineOptions"),
+    "MeltOptions": ("recipes.melt", "MeltOptions"),
+    "RemeltError": ("errors", "RemeltError"),
+    "audit": ("audit", "audit"),
+    "build_melt": ("recipes.melt", "build"),
+    "inspect": ("corpora", "inspect"),
+    "load_corpus": ("corpora", "load"),
+    "rebuild": ("recipes.rebuild", "rebuild"),
+    "verify": ("publishing", "verify"),
+}
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'remelt' has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    return getattr(importlib.import_module(f".{module}", __name__), attribute)

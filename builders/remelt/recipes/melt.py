@@ -1,4 +1,4 @@
-"""MELT (Jing et al. 2025): a language model relabels an emotion corpus from text, and says how the voice sounds.
+"""MELT (Jing et al. 2025): a language model relabels a corpus from text and describes the voice.
 
 `build` goes from corpus to audited dataset: read, select, ask, validate, publish, audit, card.
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..labels import MELT, LabelSet, custom_label_set
 from ..records import Annotation, Drop, Request, Utterance, digest
 from .annotation import Reporter, quarantined, run
+from .finishing import BuildResult, finish
 from .workspace import workspace
 
 if TYPE_CHECKING:
@@ -73,31 +74,6 @@ class MeltOptions:
 
 
 @dataclass(frozen=True)
-class BuildResult:
-    """What a build made.
-
-    Attributes:
-        out: the dataset folder.
-        manifest: its manifest (see docs/dataset-format.md).
-        findings: what the audit found (see docs/audit.md).
-        stats: what the annotation run did.
-    """
-
-    out: Path
-    manifest: Mapping[str, Any]
-    findings: Mapping[str, Any]
-    stats: Stats
-
-    @property
-    def quarantined(self) -> int:
-        return sum(int(c["quarantined"]) for c in self.manifest["counts"].values())
-
-    @property
-    def rows(self) -> int:
-        return sum(int(c["kept"]) for c in self.manifest["counts"].values())
-
-
-@dataclass(frozen=True)
 class Plan:
     """What a build will ask: everything that is decided before the first request."""
 
@@ -132,6 +108,7 @@ def build(options: MeltOptions, reporter: Reporter | None = None) -> BuildResult
 
     reporter = reporter or Reporter()
     engine = options.engine or EngineOptions()
+    options = replace(options, engine=engine)
     corpus, splits = read_corpus(options, reporter)
     connection = options.connection or AnnotatorOptions(concurrency=engine.concurrency, splits=splits)
     annotator = create(options.annotator, connection)
@@ -210,8 +187,6 @@ def make_plan(
 def _select(
     options: MeltOptions, corpus: Corpus, splits: tuple[str, ...]
 ) -> tuple[str, SelectionOptions, Selection]:
-    from dataclasses import replace
-
     from ..selection import load_profile, select
 
     profile = options.profile or ("sample" if corpus.name == "sample" else "clean")
@@ -242,8 +217,6 @@ def _default_prompt(corpus: Corpus) -> str:
 
 
 def _with_requests(plan: Plan, utterances: Sequence[Utterance], annotator: Annotator) -> Plan:
-    from dataclasses import replace
-
     from .. import prompting
 
     dialogues = prompting.Dialogues(plan.corpus.utterances)
@@ -292,3 +265,87 @@ def _ask(
         engine,
         reporter,
     )
+
+
+def _publish(
+    options: MeltOptions,
+    plan: Plan,
+    annotator: Annotator,
+    annotations: tuple[Annotation, ...],
+    stats: Stats,
+    reporter: Reporter,
+) -> BuildResult:
+    from ..publishing import DatasetContent
+
+    differences = _replay_notes(plan, annotator)
+    for note in differences:
+        reporter.notice(note)
+    corpus = plan.corpus
+    content = DatasetContent(
+        recipe=NAME,
+        corpus={
+            "name": corpus.name,
+            "licence": corpus.licence,
+            "homepage": corpus.homepage,
+            "citation": corpus.citation,
+            "files": dict(corpus.files),
+            "defects": {name: dict(counts) for name, counts in corpus.defects.items()},
+        },
+        splits=plan.splits,
+        inputs={s: sum(u.split == s for u in corpus.utterances) for s in plan.splits},
+        annotations=annotations,
+        drops=(*plan.dropped, *quarantined(annotations)),
+        label_set=plan.labels,
+        schema=plan.schema,
+        schema_name=plan.prompt.schema if plan.prompt else "label",
+        annotator={
+            "name": annotator.name,
+            "model": annotator.model,
+            "endpoint": annotator.endpoint,
+            "parameters": dict(plan.parameters),
+            "retires": getattr(annotator, "retires", None),
+            "notices": list(annotator.notices),
+            "caveat": getattr(annotator, "caveat", ""),
+        },
+        prompt=_prompt_record(plan.prompt),
+        profile={"name": plan.profile, "options": plan.selection_options},
+        attrition=plan.selection.attrition,
+        options={
+            "limit": options.limit,
+            "turns": plan.turns,
+            "keep_speakers": list(options.keep_speakers),
+            "retries": options.engine.retries if options.engine else None,
+        },
+        notes=[*plan.corpus.notes, *differences],
+    )
+    return finish(options.out, content, stats, reporter)
+
+
+def _prompt_record(prompt: Prompt | None) -> dict[str, Any] | None:
+    if prompt is None:
+        return None
+    return {
+        "name": prompt.name,
+        "version": prompt.version,
+        "source": prompt.source,
+        "sha256": prompt.sha256,
+        "text": prompt.text,
+    }
+
+
+def _replay_notes(plan: Plan, annotator: Annotator) -> list[str]:
+    """What a replayed file and the corpus do not have in common."""
+    unused = getattr(annotator, "unused", None)
+    if unused is None:
+        return []
+    notes = []
+    extra = unused([r.utterance.id for r in plan.requests])
+    if extra:
+        notes.append(f"{len(extra):,} replayed ids were not asked for, such as {', '.join(extra[:5])}")
+    differences = list(getattr(annotator, "differences", ()))
+    if differences:
+        notes.append(
+            f"{len(differences):,} replayed rows carry another text or speaker than the corpus, "
+            f"such as {', '.join(str(d) for d in differences[:3])}"
+        )
+    return notes

@@ -1,0 +1,85 @@
+"""Makes a published dataset again from its own replies: no model, no key, no network, no corpus."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..errors import InputError
+from ..journal import Journal
+from ..labels import LabelSet
+from ..records import Annotation
+from .annotation import Reporter, quarantined
+from .finishing import BuildResult, finish
+from .workspace import workspace
+
+
+def rebuild(source: Path, out: Path, reporter: Reporter | None = None) -> BuildResult:
+    """Rebuilds a dataset from its `annotations` and `dropped` configs and its manifest.
+
+    Every raw reply is parsed and validated again; the Parquet files come out byte-identical as long as
+    this version of remelt judges the replies as the one did that published them.
+
+    Args:
+        source: a dataset folder (its `data/` may be missing).
+        out: where to write; must not be the source.
+        reporter: is told what happens.
+
+    Raises:
+        InputError: the source is no remelt dataset, was changed after publishing, or out cannot be used.
+    """
+    from .. import answers
+    from ..engine import Stats
+    from ..publishing import DatasetContent, read_annotations, read_dropped, read_manifest
+
+    reporter = reporter or Reporter()
+    if source.resolve() == out.resolve():
+        raise InputError(f"--out {out} is the dataset itself; name another folder")
+    manifest = read_manifest(source)
+    labels = LabelSet(
+        manifest["label_set"]["name"],
+        tuple(manifest["label_set"]["labels"]),
+        tuple(manifest["label_set"]["prompt_order"]),
+    )
+    schema = manifest["schema"]["json"]
+    checker = answers.Checker(schema, labels)
+    reporter.stage(f"Reading the replies of {source}")
+    annotations = []
+    for request, replies in read_annotations(source):
+        verdicts = tuple(checker.check(request, reply) for reply in replies)
+        annotations.append(Annotation(request, replies, verdicts))
+    drops = [drop for drop in read_dropped(source) if drop.stage == "selection"]
+    annotator = {k: v for k, v in manifest["annotator"].items() if k != "means"}
+    content = DatasetContent(
+        recipe=manifest["recipe"],
+        corpus=manifest["corpus"],
+        splits=tuple(manifest["splits"]),
+        inputs={split: counts["input"] for split, counts in manifest["counts"].items()},
+        annotations=annotations,
+        drops=(*drops, *quarantined(annotations)),
+        label_set=labels,
+        schema=schema,
+        schema_name=manifest["schema"]["name"],
+        annotator=annotator,
+        prompt=manifest["prompt"],
+        profile=manifest["profile"],
+        attrition=manifest["attrition"],
+        options=manifest["options"],
+        notes=manifest["notes"],
+        created=manifest["created"],
+    )
+    with workspace(out, manifest["recipe"], _corpus_folder(source)) as journal:
+        _keep(journal, annotations)
+        return finish(out, content, Stats(rows=len(annotations), done=len(annotations)), reporter)
+
+
+def _corpus_folder(source: Path) -> Path | None:
+    """Where the clips are, if the source was built on this machine."""
+    local = source / ".remelt" / "local.json"
+    return Path(json.loads(local.read_text(encoding="utf-8"))["corpus_folder"]) if local.is_file() else None
+
+
+def _keep(journal: Journal, annotations: list[Annotation]) -> None:
+    """Puts the replies into the new folder's journal, so that a build can go on from there."""
+    known = journal.replies([a.replies[0].request_key for a in annotations])
+    journal.append([(a.request, r) for a in annotations for r in a.replies if r.request_key not in known])
