@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from remelt.records import Message, Reply, Request, Utterance
@@ -60,3 +61,25 @@ def reply(asked: Request, attempt: int = 0, raw: str = '{"label": "Joy"}', **cha
         "created": "2026-01-01T00:00:00Z",
     }
     return Reply(**{**values, **changes})
+
+
+def write_meld(folder: Path, rows: int, split: str = "train", per_dialogue: int = 10) -> Path:
+    """A corpus in MELD's layout with `rows` lines, all different, by two speakers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header = (
+        "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
+    )
+    sentiment = {"joy": "positive", "neutral": "neutral", "anger": "negative"}
+    lines = [header]
+    for n in range(rows):
+        dialogue, place = divmod(n, per_dialogue)
+        emotion = ("joy", "neutral", "anger")[n % 3]
+        start, end = place * 4, place * 4 + 2
+        times = f"00:{dialogue % 60:02d}:{start:02d},000", f"00:{dialogue % 60:02d}:{end:02d},500"
+        lines.append(
+            f'{n + 1},"Well, this is line number {n} of {split}.",{("Ross", "Monica")[n % 2]},{emotion},'
+            f"{sentiment[emotion]},{dialogue},{place},{1 + dialogue // 60},{1 + dialogue % 24},"
+            f'"{times[0]}","{times[1]}"'
+        )
+    (folder / f"{split}_sent_emo.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder

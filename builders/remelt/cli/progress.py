@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..recipes.annotation import Reporter
+from ..recipes.reporting import Reporter
 
 if TYPE_CHECKING:
     from ..engine import Stats

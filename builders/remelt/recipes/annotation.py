@@ -15,24 +15,9 @@ from ..errors import Interrupted
 from ..journal import Journal
 from ..protocols import Annotator, Check, Conversation
 from ..records import Annotation, Drop, Request
+from .reporting import Reporter
 
 T = TypeVar("T")
-
-
-class Reporter:
-    """Told what a recipe does; this one stays silent. The command line has one that shows it."""
-
-    def stage(self, text: str) -> None:
-        """A step begins."""
-
-    def notice(self, text: str) -> None:
-        """Something the user should know: a fallback, a caveat, a flag in the input."""
-
-    def progress(self, stats: Stats) -> None:
-        """Rows were finished; called often."""
-
-    def annotated(self, stats: Stats) -> None:
-        """All rows are finished, or the run stopped."""
 
 
 def run(

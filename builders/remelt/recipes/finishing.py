@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .annotation import Reporter
+from .reporting import Reporter
 
 if TYPE_CHECKING:
     from ..engine import Stats

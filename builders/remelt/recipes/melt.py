@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..labels import MELT, LabelSet, custom_label_set
 from ..records import Annotation, Drop, Request, Utterance, digest
-from .annotation import Reporter, quarantined, run
+from .annotation import quarantined, run
 from .finishing import BuildResult, finish
+from .reporting import Reporter
 from .workspace import workspace
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from ..errors import InputError
 from ..journal import Journal
 from ..labels import LabelSet
 from ..records import Annotation
-from .annotation import Reporter, quarantined
+from .annotation import quarantined
 from .finishing import BuildResult, finish
+from .reporting import Reporter
 from .workspace import workspace
 
 

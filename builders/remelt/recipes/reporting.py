@@ -1,0 +1,24 @@
+"""What a recipe tells while it runs. Light to import: the command line builds on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..engine import Stats
+
+
+class Reporter:
+    """Told what a recipe does; this one stays silent. The command line has one that shows it."""
+
+    def stage(self, text: str) -> None:
+        """A step begins."""
+
+    def notice(self, text: str) -> None:
+        """Something the user should know: a fallback, a caveat, a flag in the input."""
+
+    def progress(self, stats: Stats) -> None:
+        """Rows were finished; called often."""
+
+    def annotated(self, stats: Stats) -> None:
+        """All rows are finished, or the run stopped."""
