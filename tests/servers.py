@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import json
 import re
@@ -41,8 +42,8 @@ REPLY_FAULTS = (
 )  # fmt: skip
 FAULTS = CONNECTION_FAULTS + STATUS_FAULTS + REPLY_FAULTS
 REJECTS = (
-    "json_schema", "json_object", "unnamed_json_schema", "temperature", "max_tokens", "seed", "range", "vllm_seed",
-    "prefill",
+    "json_schema", "json_object", "unnamed_json_schema", "temperature", "max_tokens", "seed", "range",
+    "vllm_seed", "prefill",
 )  # fmt: skip
 
 
@@ -119,7 +120,7 @@ class ChatServer:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
         await site.start()
@@ -147,7 +148,8 @@ class ChatServer:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        assert self._loop is not None and self._thread is not None
+        assert self._loop is not None
+        assert self._thread is not None
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         if self._log is not None:
@@ -433,10 +435,8 @@ def main() -> None:
         print(f"listening on {server.url}", flush=True)
         await asyncio.Event().wait()
 
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve())
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ _PUBLIC = {
     "RemeltError": ("errors", "RemeltError"),
     "audit": ("audit", "audit"),
     "build_melt": ("recipes.melt", "build"),
-    "inspect": ("corpora", "inspect"),
+    "inspect": ("corpora.inspection", "inspect"),
     "load_corpus": ("corpora", "load"),
     "rebuild": ("recipes.rebuild", "rebuild"),
     "verify": ("publishing", "verify"),

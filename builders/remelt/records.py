@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 Stage = Literal["selection", "annotation"]
@@ -94,7 +95,7 @@ class Message:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """What is asked about one utterance. Its key decides whether it was answered before.
 
@@ -118,7 +119,7 @@ class Request:
     prefill: str = ""
     prompt_hash: str = ""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """sha256 over everything that shapes the answer, the utterance's id included.
 
@@ -138,7 +139,7 @@ class Request:
             ]
         )
 
-    @property
+    @cached_property
     def schema_hash(self) -> str:
         return digest(self.schema)
 

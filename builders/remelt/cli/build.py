@@ -53,11 +53,11 @@ def melt(
         str, typer.Option(help="Labels to choose from, with commas; default: MELT's seven.")
     ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Annotate at most N utterances.")] = None,
-    reader: Annotated[str, typer.Option(help="Corpus reader; default: found from the folder.")] = "",
-    map_: Annotated[
-        list[str] | None,
-        typer.Option("--map", help="Column mapping of a table, FIELD=COLUMN, or a mapping file."),
+    name: Annotated[str, typer.Option(help="A reader (see `remelt corpora`), or a name for a table.")] = "",
+    column: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=FIELD, for tables; may be given several times.")
     ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="Mapping file for tables (YAML, TOML).")] = None,
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
     answer_format: Annotated[
         str, typer.Option(help="auto, json_schema, json_object, prefill or prompt.")
@@ -87,6 +87,7 @@ def melt(
     """
     from ..annotators import AnnotatorOptions
     from ..annotators.base import ANSWER_FORMATS
+    from ..corpora import from_options
     from ..engine import EngineOptions
     from ..recipes.melt import MeltOptions
 
@@ -98,8 +99,8 @@ def melt(
         corpus=corpus,
         out=out,
         annotator=annotator,
-        corpus_name=reader or None,
-        mapping=_mapping(map_),
+        corpus_name=name or None,
+        mapping=from_options(column or [], mapping, name or None),
         splits=wanted or None,
         profile=profile or None,
         keep_speakers=tuple(keep_speaker or ()),
@@ -192,11 +193,3 @@ def _check_quarantine(result: BuildResult, most: float) -> None:
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _mapping(entries: list[str] | None) -> Any:
-    if not entries:
-        return None
-    from ..corpora import parse_mapping
-
-    return parse_mapping(entries)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .reporting import Reporter
 
 if TYPE_CHECKING:
+    from ..audit import Findings
     from ..engine import Stats
     from ..publishing import DatasetContent
 
@@ -27,7 +28,7 @@ class BuildResult:
 
     out: Path
     manifest: Mapping[str, Any]
-    findings: Mapping[str, Any]
+    findings: Findings
     stats: Stats
 
     @property
@@ -48,5 +49,5 @@ def finish(out: Path, content: DatasetContent, stats: Stats, reporter: Reporter)
     manifest = publish(out, content)
     reporter.stage("Auditing")
     findings = audit(out)
-    write_card(out, manifest, findings.data)
-    return BuildResult(out, seal(out), findings.data, stats)
+    write_card(out, manifest, findings.as_dict())
+    return BuildResult(out, seal(out), findings, stats)

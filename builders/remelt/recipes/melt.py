@@ -111,7 +111,9 @@ def build(options: MeltOptions, reporter: Reporter | None = None) -> BuildResult
     engine = options.engine or EngineOptions()
     options = replace(options, engine=engine)
     corpus, splits = read_corpus(options, reporter)
-    connection = options.connection or AnnotatorOptions(concurrency=engine.concurrency, splits=splits)
+    connection = replace(
+        options.connection or AnnotatorOptions(), concurrency=engine.concurrency, splits=splits
+    )
     annotator = create(options.annotator, connection)
     plan = make_plan(options, corpus, splits, annotator, reporter)
     with workspace(options.out, NAME, corpus.folder) as journal:
@@ -154,9 +156,12 @@ def make_plan(
     labels = custom_label_set(list(options.labels)) if options.labels else MELT
     reporter.stage("Selecting")
     profile, selection_options, selection = _select(options, corpus, splits)
+    for note in selection.notes:
+        reporter.notice(note)
     wanted, dropped = _limit(selection.kept, options.limit)
     label_only = getattr(annotator, "schema_hint", None) == "label"
-    prompt = None if label_only else prompting.load(options.prompt or _default_prompt(corpus))
+    default = getattr(annotator, "prompt_hint", None) or _default_prompt(corpus)
+    prompt = None if label_only else prompting.load(options.prompt or default)
     schema = answers.load_schema(prompt.schema if prompt else "label", labels)
     turns = 0 if prompt is None or "turns" not in prompt.fields else prompt.turns
     if turns and options.turns is not None:
@@ -188,12 +193,13 @@ def make_plan(
 def _select(
     options: MeltOptions, corpus: Corpus, splits: tuple[str, ...]
 ) -> tuple[str, SelectionOptions, Selection]:
-    from ..selection import load_profile, select
+    from ..selection import check_flags, load_profile, select
 
     profile = options.profile or ("sample" if corpus.name == "sample" else "clean")
     chosen = load_profile(profile)
     if options.keep_speakers:
         chosen = replace(chosen, keep_speakers=(*chosen.keep_speakers, *options.keep_speakers))
+    check_flags(chosen, corpus.defects)
     return profile, chosen, select(corpus.utterances, chosen, splits)
 
 
@@ -317,7 +323,7 @@ def _publish(
             "keep_speakers": list(options.keep_speakers),
             "retries": options.engine.retries if options.engine else None,
         },
-        notes=[*plan.corpus.notes, *differences],
+        notes=[*plan.corpus.notes, *plan.selection.notes, *differences],
     )
     return finish(options.out, content, stats, reporter)
 

@@ -1,0 +1,64 @@
+"""Annotators: who can answer a request. One module each, found by the `SCHEME` it declares.
+
+An annotator's specification is its scheme and, after `/` or `:`, what the scheme needs:
+`openai/gpt-4o-2024-08-06`, `local/smollm2`, `mock:invalid=0.1`, `replay:train=labels.csv`.
+A new annotator is one module here with a `SCHEME` and a function
+`create(spec: str, options: AnnotatorOptions) -> Annotator`; it imports heavy packages inside functions,
+because all annotator modules are read to find the one that is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Mapping
+from types import ModuleType
+
+from ..errors import InputError, bad_value
+from ..protocols import Annotator
+from .base import AnnotatorOptions
+
+__all__ = ["AnnotatorOptions", "create", "schemes"]
+
+_SPEC = re.compile(r"(?P<scheme>[^/:]*)(?:[/:](?P<rest>.*))?", re.DOTALL)
+
+
+def schemes() -> Mapping[str, ModuleType]:
+    """The annotator modules by scheme, in alphabetical order.
+
+    >>> "mock" in schemes() and "openai" in schemes()
+    True
+    """
+    found: dict[str, ModuleType] = {}
+    for name in sorted(m.name for m in pkgutil.iter_modules(__path__)):
+        module = importlib.import_module(f"{__name__}.{name}")
+        scheme = getattr(module, "SCHEME", None)
+        if scheme is not None:
+            found[scheme] = module
+    return dict(sorted(found.items()))
+
+
+def create(spec: str, options: AnnotatorOptions) -> Annotator:
+    """The annotator that a specification names; it is not yet started.
+
+    Args:
+        spec: such as `openai/gpt-4o-2024-08-06`; kept as the annotator's name.
+        options: for all schemes; each reads the fields that concern it.
+
+    Raises:
+        InputError: the scheme is unknown (the message lists the choices), or the rest is not what the
+            scheme needs.
+    """
+    match = _SPEC.fullmatch(spec.strip())
+    scheme = match["scheme"] if match else spec
+    known = schemes()
+    if scheme not in known:
+        raise InputError(bad_value("annotator", spec, [_form(s) for s in known]))
+    build: Callable[[str, AnnotatorOptions], Annotator] = known[scheme].create
+    return build(spec.strip(), options)
+
+
+def _form(scheme: str) -> str:
+    """How a specification of this scheme looks, as its module says it."""
+    return str(getattr(schemes()[scheme], "FORM", scheme))

@@ -1,0 +1,53 @@
+"""The options that annotators share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import InputError, bad_value
+
+AnswerFormat = Literal["auto", "json_schema", "json_object", "prefill", "prompt"]
+ANSWER_FORMATS: tuple[AnswerFormat, ...] = ("auto", "json_schema", "json_object", "prefill", "prompt")
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorOptions:
+    """How to reach and use an annotator; what shapes an answer (temperature, ...) is in each request.
+
+    Attributes:
+        base_url: the server's address, such as `http://localhost:8000/v1`; None for OpenAI's own (openai).
+        timeout: seconds to wait for one whole reply before it is asked again (openai, local).
+        answer_format: how the JSON structure is asked for: by `response_format` (json_schema, json_object),
+            by giving the answer's first characters (prefill), by the prompt alone (prompt), or auto:
+            json_schema, then json_object, then prompt, as far as the server takes them (openai, local).
+        concurrency: requests in flight at most; the connection pool is made to fit (openai, local).
+        seed: seed of the mock annotator where its specification names none (mock).
+        threads: processor threads of the embedded model (local).
+        slots: requests the embedded model works on at once; None to choose (local).
+        context: tokens of context for each slot of the embedded model (local).
+        splits: the splits that are built; a label file that names no split needs exactly one (replay).
+        column: the column that holds the label in a label file; None to find it (replay).
+    """
+
+    base_url: str | None = None
+    timeout: float = 120.0
+    answer_format: AnswerFormat = "auto"
+    concurrency: int = 16
+    seed: int = 0
+    threads: int = 1
+    slots: int | None = None
+    context: int = 2048
+    splits: tuple[str, ...] = ()
+    column: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.answer_format not in ANSWER_FORMATS:
+            raise InputError(bad_value("answer format", self.answer_format, ANSWER_FORMATS))
+        if not 0 < self.timeout < float("inf"):
+            raise InputError(f"Bad timeout {self.timeout!r}, expected a number of seconds above 0")
+        for name in ("concurrency", "threads", "context"):
+            if getattr(self, name) < 1:
+                raise InputError(f"Bad {name} {getattr(self, name)!r}, expected a whole number from 1")
+        if self.slots is not None and self.slots < 1:
+            raise InputError(f"Bad slots {self.slots!r}, expected a whole number from 1")

@@ -1,0 +1,176 @@
+"""One self-contained HTML page for an audit: no network, no fonts or scripts from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from .build_info import BuildInfo
+from .clips import find_clips
+from .dataset import Table
+from .findings import Findings
+from .matrix import Rate
+from .options import AuditOptions
+from .report_data import MAX_DROPPED, audio_order, choose_rows, embed, report_data
+
+HERE = Path(__file__).parent
+MAX_GROUPS = 60
+GROUP_TITLES = {
+    "speaker": "Change by speaker",
+    "season": "Change by season",
+    "duration": "Change by duration",
+    "words": "Change by number of words",
+}
+VERDICTS = {
+    "same": "as published",
+    "recomputed": "as recomputed",
+    "differs": "differs",
+    "missing": "not here",
+}
+
+
+def report_html(
+    findings: Findings, table: Table, build: BuildInfo | None, out: Path, options: AuditOptions
+) -> bytes:
+    """The page as UTF-8.
+
+    Args:
+        findings: the numbers.
+        table: the rows behind them.
+        build: what the dataset folder says of its making, if it is one of remelt's.
+        out: the audited folder or file, where `.remelt/local.json` tells of the clips.
+        options: `report_rows` and `audio_bytes` limit what the page carries.
+    """
+    rows = choose_rows(table, options.report_rows)
+    clips = find_clips(audio_order(table, rows), out, findings.folder, options.audio_bytes)
+    data = report_data(findings, table, build, rows, clips)
+    script = _asset("report.js")
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            findings=findings,
+            dataset=findings.dataset,
+            scopes=_scopes(findings),
+            speakers=data["speakers"],
+            missing=findings.overall.rows - findings.overall.matrix.total,
+            carried=len(rows),
+            complete=data["complete"],
+            notices=clips.notices,
+            made=_made(build),
+            dropped=_reasons(findings),
+            dropped_shown=min(MAX_DROPPED, 0 if build is None else len(build.dropped)),
+            dropped_total=0 if build is None else len(build.dropped),
+            data=embed(data),
+            css=Markup(_asset("report.css")),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+            group_titles=GROUP_TITLES,
+            max_groups=MAX_GROUPS,
+            verdicts=VERDICTS,
+        )
+    )
+    return page.encode("utf-8", "replace")
+
+
+def _asset(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        percent=_percent, share=_share, interval=_interval, count=_count, fixed=_fixed, json_text=_json_text
+    )
+    return environment
+
+
+def _scopes(findings: Findings) -> list[dict[str, Any]]:
+    """The scopes as the split filter names them: empty for all, else the split's number."""
+    numbered = [(str(i), scope) for i, scope in enumerate(findings.splits.values())]
+    return [{"key": key, "scope": scope} for key, scope in [("", findings.overall), *numbered]]
+
+
+def _made(build: BuildInfo | None) -> list[tuple[str, str]]:
+    """The lines of "How the labels were made"; empty values are left out."""
+    if build is None:
+        return []
+    replies = build.replies
+    cost = replies.get("cost")
+    tokens = (replies.get("input_tokens") or 0, replies.get("output_tokens") or 0)
+    lines = [
+        ("Recipe", build.get("recipe")),
+        ("Corpus", " · ".join(str(v) for k in ("name", "licence") if (v := build.get("corpus", k)))),
+        ("Selection profile", build.get("profile", "name")),
+        ("Annotator", build.get("annotator", "name")),
+        ("Model", build.get("annotator", "model")),
+        ("Endpoint", build.get("annotator", "endpoint")),
+        ("Parameters", _json_text(build.get("annotator", "parameters"))),
+        ("Model retires", build.get("annotator", "retires")),
+        ("Prompt", " ".join(str(v) for k in ("name", "version") if (v := build.get("prompt", k)))),
+        ("Prompt sha256", build.get("prompt", "sha256")),
+        ("Schema", " ".join(str(v) for k in ("name", "sha256") if (v := build.get("schema", k)))),
+        ("Replies", _replies(replies)),
+        ("Tokens", f"{tokens[0]:,} in, {tokens[1]:,} out" if any(tokens) else None),
+        ("Cost", None if cost is None else f"${cost:,.4f}"),
+        ("remelt", build.get("remelt_version")),
+    ]
+    return [(name, str(value)) for name, value in lines if value not in (None, "")]
+
+
+def _replies(replies: Mapping[str, Any]) -> str | None:
+    if not replies.get("total"):
+        return None
+    parts = [f"{replies[s]:,} {s}" for s in ("valid", "invalid", "refused", "error") if replies.get(s)]
+    repairs = f"; {replies['repair_turns']:,} were repair turns" if replies.get("repair_turns") else ""
+    return f"{replies['total']:,} ({', '.join(parts)}{repairs})"
+
+
+def _reasons(findings: Findings) -> list[tuple[str, str, str, int]]:
+    """Rows of the drop table: split, stage, reason, count."""
+    found = (findings.build or {}).get("dropped", {})
+    return [
+        (split, stage, reason, count)
+        for split, stages in found.items()
+        for stage, entry in stages.items()
+        for reason, count in sorted(entry["reasons"].items(), key=lambda item: -item[1])
+    ]
+
+
+def _percent(rate: Rate, decimals: int = 1) -> str:
+    return _share(rate.rate, decimals)
+
+
+def _share(value: float | None, decimals: int = 1) -> str:
+    return "–" if value is None else f"{100 * value:.{decimals}f} %"
+
+
+def _interval(rate: Rate) -> str:
+    return (
+        "–" if rate.low is None or rate.high is None else f"{100 * rate.low:.1f} to {100 * rate.high:.1f} %"
+    )
+
+
+def _count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def _fixed(value: float | None, decimals: int) -> str:
+    return "–" if value is None else f"{value:,.{decimals}f}"
+
+
+def _json_text(value: object) -> str:
+    return "" if not value else json.dumps(value, ensure_ascii=False, sort_keys=True)

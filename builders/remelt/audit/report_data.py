@@ -1,0 +1,146 @@
+"""The rows that a report carries, packed as JSON that is safe inside an HTML script element."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from .build_info import BuildInfo
+from .clips import Clips
+from .dataset import Table
+from .findings import Findings
+
+MAX_TEXT = 2_000
+MAX_RAW = 1_000
+MAX_DROPPED = 5_000
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_UNSAFE = str.maketrans(
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
+
+
+def embed(value: object) -> Markup:
+    """JSON that no text of the data can break out of: `<`, `>`, `&` and line separators are escaped.
+
+    >>> str(embed(["</script><!--"]))
+    '["\\\\u003c/script\\\\u003e\\\\u003c!--"]'
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(_SURROGATES.sub("\ufffd", text).translate(_UNSAFE))
+
+
+def pack(values: Sequence[Any]) -> dict[str, Any]:
+    """A column as it is, or as a dictionary with codes where values repeat.
+
+    >>> pack(["a", "b", "a", "a"])
+    {'d': ['a', 'b'], 'c': [0, 1, 0, 0]}
+    """
+    index: dict[Any, int] = {}
+    codes = [index.setdefault(v, len(index)) for v in values]
+    if len(index) * 2 > len(values):
+        return {"v": list(values)}
+    return {"d": list(index), "c": codes}
+
+
+def choose_rows(table: Table, limit: int) -> list[int]:
+    """The rows to carry: all of them, or evenly spread ones of every cell, at most `limit` in all.
+
+    Every cell of the matrix gets the same allowance, so that rare changes stay complete.
+    """
+    if len(table) <= limit:
+        return list(range(len(table)))
+    cells: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for row, pair in enumerate(zip(table.before.tolist(), table.after.tolist(), strict=True)):
+        cells[pair].append(row)
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sum(min(middle, len(rows)) for rows in cells.values()) <= limit:
+            low = middle
+        else:
+            high = middle - 1
+    chosen = [
+        rows[k * len(rows) // min(low, len(rows))]
+        for rows in cells.values()
+        for k in range(min(low, len(rows)))
+    ]
+    return sorted(chosen)
+
+
+def report_data(
+    findings: Findings, table: Table, build: BuildInfo | None, rows: Sequence[int], clips: Clips
+) -> dict[str, Any]:
+    """Everything the page's script works on."""
+    place = {row: i for i, row in enumerate(rows)}
+    splits = {name: i for i, name in enumerate(table.splits)}
+    return {
+        "labels": list(table.labels),
+        "splits": list(table.splits),
+        "speakers": speaker_names(table, rows),
+        "counts": {
+            "all": findings.overall.matrix.counts.tolist(),
+            "splits": [scope.matrix.counts.tolist() for scope in findings.splits.values()],
+        },
+        "complete": len(rows) == len(table),
+        "total": len(table),
+        "rows": {
+            "id": [table.ids[i] for i in rows],
+            "split": [splits[table.split[i]] for i in rows],
+            "before": table.before[list(rows)].tolist(),
+            "after": table.after[list(rows)].tolist(),
+            "speaker": pack([table.speakers[i] for i in rows]),
+            "text": pack([_short(table.texts[i]) for i in rows]),
+            "seconds": [None if (d := table.durations[i]) is None else round(d, 2) for i in rows],
+            "flags": pack([", ".join(table.flags[i]) for i in rows]),
+        },
+        "fields": [
+            {"name": name, **pack([_short(values[i]) for i in rows])} for name, values in table.fields.items()
+        ],
+        "audio": {str(place[row]): uri for row, uri in clips.embedded.items()},
+        "links": {str(place[row]): address for row, address in clips.linked.items()},
+        "dropped": None if build is None else dropped_data(build),
+    }
+
+
+def dropped_data(build: BuildInfo) -> dict[str, Any]:
+    """Dropped and quarantined rows, the quarantined ones first and with their replies."""
+    ordered = sorted(build.dropped, key=lambda row: row.stage != "annotation")[:MAX_DROPPED]
+    return {
+        "total": len(build.dropped),
+        "id": [row.id for row in ordered],
+        "split": pack([row.split for row in ordered]),
+        "stage": pack([row.stage for row in ordered]),
+        "reasons": pack([", ".join(row.reasons) for row in ordered]),
+        "details": pack([" · ".join(row.details) for row in ordered]),
+        "speaker": pack([row.speaker for row in ordered]),
+        "text": pack([_short(row.text) for row in ordered]),
+        "label": pack([row.original_label for row in ordered]),
+        "replies": {
+            str(i): [
+                [reply.attempt, reply.status, _short(reply.raw, MAX_RAW), list(reply.problems)]
+                for reply in build.quarantined.get(row.id, ())
+            ]
+            for i, row in enumerate(ordered)
+            if row.id in build.quarantined
+        },
+    }
+
+
+def speaker_names(table: Table, rows: Sequence[int]) -> list[str]:
+    """The speakers of the carried rows, in the order of the page's filter."""
+    return sorted({s for s in (table.speakers[i] for i in rows) if s is not None})
+
+
+def audio_order(table: Table, rows: Sequence[int]) -> list[tuple[int, str | None]]:
+    """Rows with their clips, changed rows first: they are what one wants to hear."""
+    changed = table.before != table.after
+    return [(i, table.clips[i]) for i in sorted(rows, key=lambda i: not changed[i])]
+
+
+def _short(text: str | None, limit: int = MAX_TEXT) -> str | None:
+    return text if text is None or len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,48 @@
+"""`remelt audit`: what a relabelling changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("audit")(audit)
+
+
+def audit(
+    out: Annotated[Path, typer.Argument(help="A dataset folder, or a Parquet, CSV, TSV or JSONL file.")],
+    before: Annotated[
+        str | None, typer.Option(help="Column with the label before (default: original_label).")
+    ] = None,
+    after: Annotated[str | None, typer.Option(help="Column with the label after (default: label).")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another dataset, joined by id: OUT's label is before, its own after."
+        ),
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="Where the files go (default: OUT/audit).")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write findings.json here as well.")] = None,
+    figures: Annotated[bool, typer.Option(help="Draw SVG and PNG figures.")] = True,
+    audio: Annotated[bool, typer.Option(help="Embed clips in the report, up to 20 MB.")] = True,
+) -> None:
+    """Compare labels before and after: change matrix, agreement, groups, figures and a report."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from .. import audit as part
+    from ..errors import InputError
+
+    options = part.AuditOptions(before=before, after=after, against=against, to=to, figures=figures)
+    findings = part.audit(out, options if audio else replace(options, audio_bytes=0))
+    if json is not None:
+        try:
+            json.write_bytes((findings.folder / "findings.json").read_bytes())
+        except OSError as error:
+            raise InputError(f"The findings cannot be written to {json}: {error.strerror or error}") from None
+    part.print_findings(findings, Console())

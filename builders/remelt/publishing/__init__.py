@@ -1,0 +1,21 @@
+"""Publishing: from records to the dataset folder, and back from a published folder to records."""
+
+from .card import write_card
+from .content import DatasetContent
+from .folder import publish, seal
+from .manifest import read_manifest
+from .problem import Problem
+from .reading import read_annotations, read_dropped
+from .verify import find_problems
+
+__all__ = [
+    "DatasetContent",
+    "Problem",
+    "find_problems",
+    "publish",
+    "read_annotations",
+    "read_dropped",
+    "read_manifest",
+    "seal",
+    "write_card",
+]

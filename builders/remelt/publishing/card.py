@@ -1,0 +1,239 @@
+"""The dataset card: front matter from the features, body from a template of `cards/`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from jinja2 import Environment, StrictUndefined
+
+from .. import resources
+from ..errors import RemeltError
+from .frontmatter import card_problems, front_matter
+from .layout import AUDIT, CARD, CONFIGS, shards
+from .markdown import Markdown, code, fence, inline, link, number, percent, table
+from .parquet import write_bytes
+from .summary import SplitSummary, Summary, summarise
+
+
+class CardError(RemeltError):
+    """The card that was made would be refused by the Hub or the datasets library."""
+
+
+def write_card(out: Path, manifest: Mapping[str, Any], findings: Mapping[str, Any] | None = None) -> Path:
+    """Writes the dataset card of a folder.
+
+    Args:
+        out: the dataset folder, with its Parquet files.
+        manifest: its manifest.
+        findings: what the audit found; the card then points to the audit's files.
+
+    Returns:
+        The card's path. Call `seal` afterwards: its hash is part of the manifest.
+
+    Raises:
+        InputError: a Parquet file is missing or unreadable.
+        CardError: the front matter does not pass the offline check (see `card_problems`).
+        WriteError: the card cannot be written.
+    """
+    summary = summarise(out, manifest)
+    title = _title(manifest)
+    data = front_matter(out, manifest, title)
+    context = _context(out, manifest, summary, title) | audit_context(manifest, findings or {})
+    body = render(context, manifest["recipe"])
+    text = f"---\n{data.to_yaml()}\n---\n\n{body}"
+    problems = card_problems(text)
+    if problems:
+        raise CardError(f"The card of {out} is not valid: {'; '.join(problems)}")
+    write_bytes(text.encode("utf-8"), out / CARD)
+    return out / CARD
+
+
+def render(context: Mapping[str, Any], recipe: str) -> str:
+    """The card's body from the template `cards/RECIPE.md.j2`."""
+    environment = Environment(
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        inline=inline,
+        code=code,
+        fence=fence,
+        link=link,
+        number=number,
+        percent=percent,
+        json=_json,
+        markdown=Markdown,
+    )
+    environment.globals["table"] = table
+    return environment.from_string(resources.read("cards", f"{recipe}.md.j2")).render(context)
+
+
+def _title(manifest: Mapping[str, Any]) -> str:
+    corpus = manifest["corpus"]
+    title = f"{corpus.get('title') or corpus['name']}, relabelled by {manifest['annotator']['model']}"
+    return " ".join(title.encode("utf-8", "replace").decode("utf-8").split())
+
+
+def _context(out: Path, manifest: Mapping[str, Any], summary: Summary, title: str) -> dict[str, Any]:
+    corpus = manifest["corpus"]
+    annotator = manifest["annotator"]
+    counts = manifest["counts"]
+    kept, quarantined = (sum(row[key] for row in counts.values()) for key in ("kept", "quarantined"))
+    characters, mismatches = (
+        sum(getattr(s, key) for s in summary.splits) for key in ("characters", "mismatches")
+    )
+    return {
+        "title": title,
+        "manifest": manifest,
+        "summary": summary,
+        "splits": list(manifest["splits"]),
+        "empty": _empty(out, manifest),
+        "corpus": {
+            "title": corpus.get("title") or corpus["name"],
+            "homepage": corpus.get("homepage") or "",
+            "licence": corpus.get("licence") or "",
+            "citation": corpus.get("citation") or "",
+            "files": [[code(name), code(hashed)] for name, hashed in corpus.get("files", {}).items()],
+        },
+        "counts": [
+            [code(s), *(row[k] for k in ("input", "kept", "dropped", "quarantined"))]
+            for s, row in counts.items()
+        ],
+        "attrition": _attrition(manifest),
+        "reasons": [
+            [stage, reason, *(by_split.get(s, 0) for s in manifest["splits"])]
+            for (stage, reason), by_split in summary.reasons.items()
+        ],
+        "annotator": {
+            "model": annotator["model"],
+            "caveat": annotator.get("caveat") or "",
+            "notices": annotator.get("notices") or [],
+        },
+        "annotator_rows": _annotator_rows(manifest),
+        "prompt": manifest["prompt"],
+        "quarantined": quarantined,
+        "asked": kept + quarantined,
+        "quarantined_share": quarantined / (kept + quarantined) if kept + quarantined else None,
+        "characters": characters,
+        "mismatches": mismatches,
+        "mismatch_share": mismatches / characters if characters else None,
+        "matrices": [_matrix(split, summary.labels) for split in summary.splits if split.rows],
+        "columns": _columns(out, manifest),
+        "flags": [[flag, count] for flag, count in summary.flags.items()],
+        "defects": _defects(manifest),
+        "versions": [f"{name} {version}" for name, version in manifest["versions"].items()],
+        "method": resources.read("cards", f"{manifest['recipe']}.bib"),
+    }
+
+
+def audit_context(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card takes over from the audit; all of it may be missing."""
+    scopes = {**findings.get("splits", {})}
+    if len(scopes) > 1:
+        scopes["all"] = findings["overall"]
+    figure = "change_matrix_all.png"
+    known = {*manifest["notes"], *manifest["annotator"].get("notices", ())}
+    return {
+        "has_audit": bool(findings),
+        "agreement": [_agreement(name, scope) for name, scope in scopes.items() if scope["compared"]],
+        "figure": f"{AUDIT}/{figure}" if figure in findings.get("files", ()) else "",
+        "notes": [*manifest["notes"], *(c for c in findings.get("caveats", ()) if c not in known)],
+    }
+
+
+def _agreement(name: str, scope: Mapping[str, Any]) -> list[Any]:
+    change, entropy = scope["change"], scope["entropy"]
+    return [
+        name,
+        scope["compared"],
+        percent(change["rate"]),
+        f"{percent(change['low'])} to {percent(change['high'])}",
+        *("–" if value is None else f"{value:.3f}" for value in (scope["kappa"], *entropy.values())),
+    ]
+
+
+def _defects(manifest: Mapping[str, Any]) -> list[list[Any]]:
+    rows = []
+    for name, by_split in manifest["corpus"].get("defects", {}).items():
+        counts = [by_split.get(split, 0) for split in manifest["splits"]]
+        if any(counts):
+            rows.append([name, *counts])
+    return rows
+
+
+def _empty(out: Path, manifest: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{config}/{split}"
+        for config in CONFIGS
+        for split in manifest["splits"]
+        if not sum(pq.read_metadata(path).num_rows for path in shards(out, manifest["files"], config, split))
+    ]
+
+
+def _attrition(manifest: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
+    rows: dict[str, list[list[Any]]] = {}
+    for row in manifest["attrition"]:
+        rows.setdefault(row["split"], []).append([row["rule"], row["in_order"], row["alone"], row["left"]])
+    return rows
+
+
+def _annotator_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
+    annotator, replies = manifest["annotator"], manifest["replies"]
+    means = ", ".join(
+        f"{name or 'no answer'} ({number(count)})" for name, count in annotator["means"].items()
+    )
+    statuses = ", ".join(f"{number(replies[s])} {s}" for s in ("valid", "invalid", "refused", "error"))
+    tokens = f"{number(replies['input_tokens'])} in, {number(replies['output_tokens'])} out"
+    cost = "no price known" if replies["cost"] is None else f"US$ {replies['cost']:.4f}"
+    return [
+        ["annotator", annotator["name"]],
+        ["model", annotator["model"]],
+        ["endpoint", annotator["endpoint"]],
+        *([str(name), str(value)] for name, value in annotator.get("parameters", {}).items()),
+        ["retirement date of the model", annotator.get("retires") or "none known"],
+        ["structure asked for by", means],
+        ["replies", f"{number(replies['total'])}: {statuses}"],
+        ["tokens", tokens if replies["input_tokens"] is not None else "not counted"],
+        ["cost", cost],
+    ]
+
+
+def _matrix(split: SplitSummary, labels: tuple[str, ...]) -> dict[str, Any]:
+    lines: list[list[Any]] = [
+        [Markdown("*none*") if name is None else name, *cells, split.before[name]]
+        for name, cells in split.matrix.items()
+    ]
+    return {
+        "name": split.split,
+        "rows": split.rows,
+        "compared": split.compared,
+        "changed": split.changed,
+        "change_rate": split.change_rate,
+        "head": ["", *labels, "all"],
+        "lines": [*lines, [Markdown("**all**"), *(split.after[name] for name in labels), split.rows]],
+    }
+
+
+def _columns(out: Path, manifest: Mapping[str, Any]) -> list[list[str]]:
+    from datasets import ClassLabel, Features, List
+
+    schema = pq.read_schema(shards(out, manifest["files"], "default", manifest["splits"][0])[0])
+    rows: list[list[str]] = []
+    for name, feature in Features.from_arrow_schema(schema).items():
+        if isinstance(feature, ClassLabel):
+            kind = f"ClassLabel: {', '.join(feature.names)}"
+        else:
+            kind = f"list of {feature.feature.dtype}" if isinstance(feature, List) else str(feature.dtype)
+        rows.append([code(name), kind])
+    return rows
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,103 @@
+"""Writes a dataset folder: Parquet first, then the manifest, then the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+
+from ..errors import InputError
+from .card import write_card
+from .columns import Columns, columns_of
+from .content import DatasetContent
+from .layout import AUDIT, FOLDERS, MANIFEST, shard_path
+from .manifest import build_manifest, file_entry, published_files, read_manifest, write_manifest
+from .parquet import Staged, commit, shard, shard_count, stage_table
+from .tables import annotations_table, data_table, dropped_table
+
+
+def publish(out: Path, content: DatasetContent) -> dict[str, Any]:
+    """Writes `data/`, `annotations/`, `dropped/`, the manifest and a card without audit findings.
+
+    Everything is written beside its final place first, so a full disk leaves an earlier build as it was.
+    Files of an earlier build that this one does not have are removed, those of its audit too. Call
+    `write_card` and `seal` again after the audit.
+
+    Args:
+        out: the dataset folder; made where it does not exist.
+        content: the rows and what to say about them.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        InputError: rows that do not add up or do not fit their columns (see `DatasetContent.check`).
+        WriteError: the disk is full, or the folder cannot be written.
+    """
+    content.check()
+    manifest = build_manifest(content)
+    columns = columns_of(content.utterances(), content.label_set, content.schema)
+    before = _earlier_files(out)
+    staged: list[Staged] = []
+    try:
+        for config, split, table in _tables(content, columns):
+            count = shard_count(table)
+            for index in range(count):
+                path = out / shard_path(config, split, index, count)
+                staged.append(stage_table(shard(table, index, count), path))
+        commit(staged)
+    finally:
+        for file in staged:
+            file.discard()
+    manifest["files"] = {p.path.relative_to(out).as_posix(): file_entry(p.path) for p in staged}
+    _remove_stale(out, before, manifest["files"])
+    write_manifest(out, manifest)
+    write_card(out, manifest)
+    return seal(out)
+
+
+def seal(out: Path) -> dict[str, Any]:
+    """Takes the hashes of the folder's files anew: the manifest's Parquet files, the card, the audit's files.
+
+    Returns:
+        The manifest as it now stands in the folder.
+
+    Raises:
+        InputError: the folder has no manifest, or a Parquet file of it is gone.
+        WriteError: the manifest cannot be written.
+    """
+    manifest = read_manifest(out)
+    data = [name for name in manifest["files"] if name.split("/")[0] in FOLDERS.values()]
+    gone = [name for name in data if not (out / name).is_file()]
+    if gone:
+        raise InputError(f"{out} lacks {gone!r}, which its {MANIFEST} names; build it again")
+    others = [name for name in published_files(out) if name.split("/")[0] not in FOLDERS.values()]
+    manifest["files"] = {name: file_entry(out / name) for name in sorted([*data, *others])}
+    write_manifest(out, manifest)
+    return manifest
+
+
+def _tables(content: DatasetContent, columns: Columns) -> Iterator[tuple[str, str, pa.Table]]:
+    for split in content.splits:
+        annotations = [a for a in content.annotations if a.utterance.split == split]
+        yield "default", split, data_table(annotations, columns)
+        yield "annotations", split, annotations_table(annotations, columns)
+        yield "dropped", split, dropped_table(content.ordered_drops(split), columns)
+
+
+def _earlier_files(out: Path) -> Mapping[str, Any]:
+    if not (out / MANIFEST).is_file():
+        return {}
+    files: Mapping[str, Any] = read_manifest(out)["files"]
+    return files
+
+
+def _remove_stale(out: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    ours = {*FOLDERS.values(), AUDIT}
+    for name in before:
+        parts = PurePosixPath(name).parts
+        path = out.joinpath(*parts)
+        if name not in now and parts[0] in ours and ".." not in parts and path.is_file():
+            path.unlink()

@@ -1,0 +1,189 @@
+"""The manifest: what a dataset folder was made from, with which options, and the hash of every file."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from .. import __version__
+from ..errors import InputError, bad_value
+from ..records import Annotation, digest
+from .content import DatasetContent
+from .fields import LABEL_KEY
+from .layout import AUDIT, CARD, FOLDERS, MANIFEST
+from .parquet import sha256, write_bytes
+
+FORMAT = 1
+KEYS = (
+    "format", "remelt_version", "recipe", "corpus", "splits", "profile", "label_set", "prompt", "schema",
+    "annotator", "options", "counts", "attrition", "replies", "notes", "files", "versions", "created",
+)  # fmt: skip
+_PACKAGES = ("datasets", "huggingface-hub", "openai", "pyarrow", "xllamacpp")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def build_manifest(content: DatasetContent) -> dict[str, Any]:
+    """The manifest of a build, still without its files.
+
+    Raises:
+        InputError: the counts do not add up to the corpus (see `count_rows`).
+    """
+    return {
+        "format": FORMAT,
+        "remelt_version": __version__,
+        "recipe": content.recipe,
+        "corpus": plain(content.corpus),
+        "splits": list(content.splits),
+        "profile": plain(content.profile),
+        "label_set": {
+            "name": content.label_set.name,
+            "labels": list(content.label_set.labels),
+            "prompt_order": list(content.label_set.prompt_order),
+            "label_field": content.schema.get(LABEL_KEY),
+        },
+        "prompt": plain(content.prompt),
+        "schema": {
+            "name": content.schema_name,
+            "sha256": digest(content.schema),
+            "json": plain(content.schema),
+        },
+        "annotator": {**plain(content.annotator), "means": _means(content.annotations)},
+        "options": plain(content.options),
+        "counts": count_rows(content),
+        "attrition": [plain(row) for row in content.attrition],
+        "replies": _replies(content.annotations),
+        "notes": list(content.notes),
+        "files": {},
+        "versions": {"python": platform.python_version(), **_versions()},
+        "created": content.created or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def count_rows(content: DatasetContent) -> dict[str, dict[str, int]]:
+    """Rows per split by where they went.
+
+    Raises:
+        InputError: kept, dropped and quarantined rows do not add up to the split's input.
+    """
+    kept = Counter(a.utterance.split for a in content.annotations if a.verdict.status == "valid")
+    left = Counter((drop.utterance.split, drop.stage) for drop in content.drops)
+    counts = {
+        split: {
+            "input": content.inputs.get(split, 0),
+            "kept": kept[split],
+            "dropped": left[split, "selection"],
+            "quarantined": left[split, "annotation"],
+        }
+        for split in content.splits
+    }
+    for split, row in counts.items():
+        total = row["kept"] + row["dropped"] + row["quarantined"]
+        if total != row["input"]:
+            raise InputError(
+                f"The rows of the split {split!r} do not add up: {row['input']} came in, but {row['kept']} "
+                f"were kept, {row['dropped']} dropped and {row['quarantined']} quarantined ({total} in all)"
+            )
+    return counts
+
+
+def read_manifest(out: Path) -> dict[str, Any]:
+    """The manifest of a dataset folder.
+
+    Raises:
+        InputError: there is none, it is no JSON, lacks keys, or has a format that this version does not know.
+    """
+    path = out / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{out} is no remelt dataset: it has no {MANIFEST}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(manifest, dict):
+        raise InputError(f"{path} holds {type(manifest).__name__}, expected a JSON object")
+    if manifest.get("format") != FORMAT:
+        raise InputError(f"{path}: {bad_value('manifest format', manifest.get('format'), [FORMAT])}")
+    missing = [key for key in KEYS if key not in manifest]
+    if missing:
+        raise InputError(f"{path} lacks the keys {missing!r}")
+    return manifest
+
+
+def write_manifest(out: Path, manifest: Mapping[str, Any]) -> None:
+    """Writes the manifest whole or not at all.
+
+    Raises:
+        WriteError: the disk is full, or the folder cannot be written.
+    """
+    text = json.dumps(plain(manifest), indent=2, ensure_ascii=False)
+    # Unpaired surrogates have no UTF-8, but JSON has an escape for them.
+    text = _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    write_bytes(text.encode("utf-8") + b"\n", out / MANIFEST)
+
+
+def file_entry(path: Path) -> dict[str, Any]:
+    """What the manifest says of one file: sha256, bytes, and rows where it is Parquet."""
+    rows = pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None
+    return {"sha256": sha256(path), "bytes": path.stat().st_size, "rows": rows}
+
+
+def published_files(out: Path) -> list[str]:
+    """The files of a folder that belong in its manifest: the card, the Parquet files and the audit's."""
+    folders = (*FOLDERS.values(), AUDIT)
+    found = [p.relative_to(out) for name in folders for p in (out / name).rglob("*") if p.is_file()]
+    names = [p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts)]
+    return sorted([*names, *([CARD] if (out / CARD).is_file() else [])])
+
+
+def plain(value: Any) -> Any:
+    """Records, tuples and paths as JSON has them."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(plain(item) for item in value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def _means(annotations: Sequence[Annotation]) -> dict[str, int]:
+    return dict(sorted(Counter(reply.means for a in annotations for reply in a.replies).items()))
+
+
+def _replies(annotations: Sequence[Annotation]) -> dict[str, Any]:
+    replies = [reply for a in annotations for reply in a.replies]
+    status = Counter(verdict.status for a in annotations for verdict in a.verdicts)
+    return {
+        "total": len(replies),
+        **{name: status[name] for name in ("valid", "invalid", "refused", "error")},
+        "input_tokens": _sum([r.input_tokens for r in replies]),
+        "output_tokens": _sum([r.output_tokens for r in replies]),
+        "cost": _sum([r.cost for r in replies]),
+    }
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(sum(known), 6) if known else None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

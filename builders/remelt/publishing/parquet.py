@@ -1,0 +1,172 @@
+"""Parquet files that are the same bytes for the same rows, and that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import InputError, RemeltError
+
+ROWS_PER_GROUP = 10_000
+ROWS_PER_SHARD = 1_000_000
+BYTES_PER_SHARD = 500_000_000
+
+# Every setting that shapes the bytes, so that a new default in pyarrow does not change them.
+_SETTINGS: dict[str, Any] = {
+    "version": "2.6",
+    "compression": "zstd",
+    "compression_level": 3,
+    "use_dictionary": True,
+    "write_statistics": True,
+    "data_page_version": "1.0",
+    "data_page_size": 1_048_576,
+    "use_compliant_nested_type": True,
+    "store_schema": True,
+    "write_page_index": False,
+}
+
+
+class WriteError(RemeltError):
+    """A file of the dataset could not be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A file that is written in full beside its final place, waiting to be moved there."""
+
+    temporary: Path
+    path: Path
+
+    def commit(self) -> None:
+        """Puts the file in its place in one step."""
+        os.replace(self.temporary, self.path)
+
+    def discard(self) -> None:
+        """Removes the file; nothing happens where it is already in its place."""
+        # Cleaning up must not hide the error that led to it.
+        with contextlib.suppress(OSError):
+            self.temporary.unlink()
+
+
+def shard_count(table: pa.Table) -> int:
+    """How many files a split is spread over, from its rows and its size in memory."""
+    rows, size = int(table.num_rows), int(table.nbytes)
+    return max(1, -(-rows // ROWS_PER_SHARD), -(-size // BYTES_PER_SHARD))
+
+
+def shard(table: pa.Table, index: int, count: int) -> pa.Table:
+    """The rows of one of `count` files of nearly equal length."""
+    start, end = (table.num_rows * i // count for i in (index, index + 1))
+    return table.slice(start, end - start)
+
+
+def stage_table(table: pa.Table, path: Path) -> Staged:
+    """Writes a table beside its final place, down to the disk.
+
+    Raises:
+        WriteError: the disk is full, or the folder cannot be written.
+    """
+    return _stage(path, lambda handle: _write_rows(table, handle))
+
+
+def stage_bytes(content: bytes, path: Path) -> Staged:
+    """The same for a file that is not Parquet."""
+    return _stage(path, lambda handle: handle.write(content))
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Writes a file whole or not at all.
+
+    Raises:
+        WriteError: as `stage_table`.
+    """
+    commit([stage_bytes(content, path)])
+
+
+def commit(files: Iterable[Staged]) -> None:
+    """Moves staged files to their places.
+
+    Raises:
+        WriteError: a file could not be moved; those before it were.
+    """
+    waiting = list(files)
+    try:
+        for file in waiting:
+            file.commit()
+    except OSError as error:
+        raise WriteError(
+            f"{error.filename2} could not be replaced ({error.strerror}); "
+            "mend that and run the same command again"
+        ) from error
+    finally:
+        for file in waiting:
+            file.discard()
+    for folder in {file.path.parent for file in waiting}:
+        _sync_folder(folder)
+
+
+def read_table(path: Path) -> pa.Table:
+    """The rows of one file, with the schema as it was written.
+
+    Raises:
+        InputError: the file is missing, cut off or no Parquet.
+    """
+    try:
+        return pq.read_table(path, memory_map=False, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, as 64 hexadecimal digits."""
+    known = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            known.update(block)
+    return known.hexdigest()
+
+
+def _write_rows(table: pa.Table, handle: Any) -> None:
+    with pq.ParquetWriter(handle, table.schema, **_SETTINGS) as writer:
+        # load_dataset cannot read a row group without rows, so an empty table gets none.
+        if table.num_rows:
+            writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+
+
+def _stage(path: Path, write: Callable[[Any], object]) -> Staged:
+    staged = Staged(path.with_name(f".{path.name}.part"), path)
+    complete = False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with staged.temporary.open("wb") as handle:
+            write(handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        complete = True
+    except OSError as error:
+        reason = error.strerror or error
+        raise WriteError(
+            f"{path} could not be written ({reason}); the files that were there are unchanged"
+        ) from error
+    finally:
+        if not complete:
+            staged.discard()
+    return staged
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

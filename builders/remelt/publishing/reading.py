@@ -1,0 +1,164 @@
+"""From a published folder back to records: what a rebuild starts from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import pyarrow as pa
+
+from ..errors import InputError
+from ..records import Drop, Message, Reply, Request, Stage, Utterance
+from .layout import shards
+from .manifest import read_manifest
+from .parquet import read_table
+from .surrogates import unescape
+
+Answered = tuple[Request, tuple[Reply, ...]]
+
+
+def read_annotations(out: Path) -> Iterator[Answered]:
+    """Every request of a published folder with its replies, in published order.
+
+    Raises:
+        InputError: files are missing or unreadable, or a row does not match its request hash.
+    """
+    manifest = read_manifest(out)
+    for split in manifest["splits"]:
+        table = read_split(out, manifest, "annotations", split)
+        yield from annotations_from_table(
+            table, split=split, schema=manifest["schema"]["json"], model=manifest["annotator"]["model"]
+        )
+
+
+def read_dropped(out: Path) -> Iterator[Drop]:
+    """Every dropped and quarantined utterance of a published folder, in published order.
+
+    Raises:
+        InputError: files are missing or unreadable.
+    """
+    manifest = read_manifest(out)
+    for split in manifest["splits"]:
+        yield from drops_from_table(read_split(out, manifest, "dropped", split))
+
+
+def read_split(out: Path, manifest: Mapping[str, Any], config: str, split: str) -> pa.Table:
+    """The rows of one split of one config, all shards in order.
+
+    Raises:
+        InputError: the manifest lists no file of the split, or one cannot be read.
+    """
+    return pa.concat_tables([read_table(path) for path in shards(out, manifest["files"], config, split)])
+
+
+def annotations_from_table(
+    table: pa.Table, *, split: str, schema: Mapping[str, Any], model: str
+) -> list[Answered]:
+    """The requests and replies of one split's annotations.
+
+    Args:
+        table: the annotations config's rows.
+        split: the split they are of.
+        schema: the answer schema (`manifest["schema"]["json"]`).
+        model: the model that was asked (`manifest["annotator"]["model"]`); the column has the one that
+            answered.
+
+    Raises:
+        InputError: a rebuilt request's key differs from the published `request_hash`: the text, the messages,
+            the schema or the model were changed after publishing.
+    """
+    answered: list[Answered] = []
+    request: Request | None = None
+    replies: list[Reply] = []
+    asked = ""
+    for row in _rows(table):
+        if request is None or row["request_hash"] != asked:
+            if request is not None:
+                answered.append((request, tuple(replies)))
+            request, replies, asked = _request(row, split, schema, model), [], row["request_hash"]
+            if request.key != asked:
+                raise InputError(
+                    f"The published request of {row['id']} does not have its hash {asked[:12]}: "
+                    "its messages, parameters, schema or model were changed after publishing"
+                )
+        replies.append(_reply(row))
+    if request is not None:
+        answered.append((request, tuple(replies)))
+    return answered
+
+
+def drops_from_table(table: pa.Table) -> list[Drop]:
+    """The drops of one split's dropped config."""
+    return [
+        Drop(
+            utterance=_utterance(row, row["split"]),
+            stage=cast(Stage, row["stage"]),
+            reasons=tuple(row["reasons"]),
+            details=tuple(row["details"]),
+        )
+        for row in _rows(table)
+    ]
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    names = table.column_names
+    columns = [_values(table.column(name)) for name in names]
+    for values in zip(*columns, strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _values(column: Any) -> list[Any]:
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_string(column.type):
+        return [None if value is None else unescape(value) for value in values]
+    if pa.types.is_list(column.type):
+        return [[unescape(value) for value in items] for items in values]
+    return values
+
+
+def _utterance(row: Mapping[str, Any], split: str) -> Utterance:
+    corpus, found, _ = row["id"].partition(f"/{split}/")
+    if not found:
+        raise InputError(f"Bad id {row['id']!r} in the split {split!r}, expected CORPUS/{split}/...")
+    same = (
+        "id", "dialogue_id", "utterance_id", "speaker", "text", "text_repaired", "sentiment",
+        "season", "episode", "start", "end", "clip", "clip_duration", "source",
+    )  # fmt: skip
+    return Utterance(
+        **{name: row[name] for name in same},
+        corpus=corpus,
+        split=split,
+        label=row["original_label"],
+        flags=tuple(row["utterance_flags"]),
+    )
+
+
+def _request(row: Mapping[str, Any], split: str, schema: Mapping[str, Any], model: str) -> Request:
+    return Request(
+        utterance=_utterance(row, split),
+        annotator=row["annotator"],
+        model=model,
+        endpoint=row["endpoint"],
+        messages=tuple(Message(role, content) for role, content in json.loads(row["messages"])),
+        schema=schema,
+        parameters=json.loads(row["parameters"]),
+        prefill=row["prefill"],
+        prompt_hash=row["prompt_hash"],
+    )
+
+
+def _reply(row: Mapping[str, Any]) -> Reply:
+    status = row["status"]
+    failure: Literal["", "refused", "error"] = status if status in ("refused", "error") else ""
+    same = (
+        "attempt", "raw", "model", "means", "detail", "finish_reason", "input_tokens", "output_tokens",
+        "cost", "seconds", "created", "tries",
+    )  # fmt: skip
+    return Reply(
+        request_key=row["request_hash"],
+        utterance_id=row["id"],
+        failure=failure,
+        **{name: row[name] for name in same},
+    )

@@ -1,0 +1,203 @@
+"""Checks a dataset folder against its own manifest, card and schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from ..records import digest
+from .apikeys import keys_in_file, keys_in_table
+from .columns import AFTER_FIELDS, BEFORE_FIELDS, Columns, features
+from .fields import answer_shape
+from .frontmatter import card_problems
+from .layout import CARD, CONFIGS, FOLDERS, MANIFEST, shard_pattern, shards
+from .manifest import published_files, read_manifest
+from .parquet import sha256
+from .problem import Problem
+from .reading import read_split
+from .rowchecks import Tables, row_problems
+
+
+def find_problems(out: Path) -> list[Problem]:
+    """Checks hashes, files, row counts, schemas, labels, ids, replies, counts and the card of a folder.
+
+    Also looks for anything like an API key, and never repeats one in full. The journal and everything else
+    under a hidden name stay unread.
+
+    Returns:
+        What is wrong; empty where all is well.
+
+    Raises:
+        InputError: the folder has no manifest that can be read.
+    """
+    manifest = read_manifest(out)
+    problems = [*_manifest_problems(manifest), *_file_problems(out, manifest)]
+    tables, unread = _read(out, manifest)
+    wrong = list(_schema_problems(tables, manifest))
+    problems += [*unread, *wrong]
+    if not unread and not wrong:
+        problems += [*row_problems(tables, manifest), *_card_problems(out, tables, manifest)]
+    for (config, split), table in tables.items():
+        problems += keys_in_table(table, f"{FOLDERS[config]}/{split}")
+    for path in _visible_files(out):
+        if path.suffix != ".parquet":
+            problems += keys_in_file(path, path.relative_to(out).as_posix())
+    return problems
+
+
+def _manifest_problems(manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    schema = manifest["schema"]
+    if digest(schema["json"]) != schema["sha256"]:
+        yield Problem(MANIFEST, "the answer schema does not have its sha256")
+    for split, row in manifest["counts"].items():
+        parts = sum(row[key] for key in ("kept", "dropped", "quarantined"))
+        if row["input"] != parts:
+            yield Problem(MANIFEST, f"counts of {split!r} do not add up: {row['input']} in, {parts} out")
+
+
+def _file_problems(out: Path, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, entry in manifest["files"].items():
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            yield Problem(MANIFEST, f"files names {name!r}, which is outside the folder")
+        elif not (out / name).is_file():
+            yield Problem(name, "is missing")
+        elif (out / name).stat().st_size != entry["bytes"]:
+            yield Problem(
+                name, f"has {(out / name).stat().st_size} bytes, the manifest says {entry['bytes']}"
+            )
+        elif sha256(out / name) != entry["sha256"]:
+            yield Problem(name, "is not the file of the manifest: its sha256 differs")
+        elif name.endswith(".parquet") and (rows := pq.read_metadata(out / name).num_rows) != entry["rows"]:
+            yield Problem(name, f"has {rows} rows, the manifest says {entry['rows']}")
+    for name in published_files(out):
+        if name not in manifest["files"]:
+            yield Problem(name, "is not in the manifest")
+
+
+def _read(out: Path, manifest: Mapping[str, Any]) -> tuple[dict[tuple[str, str], pa.Table], list[Problem]]:
+    tables, problems = {}, []
+    for config in CONFIGS:
+        for split in manifest["splits"]:
+            try:
+                tables[config, split] = read_split(out, manifest, config, split)
+            except (InputError, pa.ArrowException) as error:
+                problems.append(Problem(f"{FOLDERS[config]}/{split}", str(error)))
+    return tables, problems
+
+
+def _schema_problems(tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    from datasets import Features
+
+    try:
+        columns = _columns(tables, manifest)
+    except InputError as error:
+        yield Problem(MANIFEST, str(error))
+        return
+    for (config, split), table in tables.items():
+        place = f"{FOLDERS[config]}/{split}"
+        found = Features.from_arrow_schema(table.schema)
+        if found.arrow_schema.types != table.schema.types:
+            yield Problem(place, "its Arrow types are not those of its Hugging Face features")
+        expected = features(config, columns)
+        if list(found) != list(expected):
+            yield Problem(place, f"its columns are {list(found)!r}, expected {list(expected)!r}")
+            continue
+        for name, feature in expected.items():
+            if found[name] != feature:
+                yield Problem(place, f"column {name!r} is {found[name]}, expected {feature}")
+
+
+def _columns(tables: Tables, manifest: Mapping[str, Any]) -> Columns:
+    """The columns as the manifest has them; what it leaves open is taken from the first table."""
+    from datasets import Features
+
+    first = next((table for (config, _), table in tables.items() if config == "default"), pa.table({}))
+    data = Features.from_arrow_schema(first.schema)
+    labels = tuple(manifest["label_set"]["labels"])
+    further = sorted(set(getattr(data.get("original_label"), "names", ())) - set(labels))
+    integer = {
+        name: getattr(data.get(name), "dtype", "int64") == "int64" for name in ("dialogue_id", "utterance_id")
+    }
+    return Columns(
+        labels=labels,
+        original_labels=(*labels, *further),
+        integer_dialogue=integer["dialogue_id"],
+        integer_utterance=integer["utterance_id"],
+        shape=answer_shape(manifest["schema"]["json"], reserved=(*BEFORE_FIELDS, *AFTER_FIELDS)),
+    )
+
+
+def _card_problems(out: Path, tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    from datasets import Features
+    from datasets.info import DatasetInfosDict
+    from huggingface_hub import DatasetCard
+
+    path = out / CARD
+    if not path.is_file():
+        yield Problem(CARD, "is missing; load_dataset needs it for the configs")
+        return
+    text = path.read_text(encoding="utf-8", errors="replace")
+    invalid = card_problems(text)
+    yield from (Problem(CARD, message) for message in invalid)
+    if invalid:
+        return
+    data = DatasetCard(text).data
+    infos = DatasetInfosDict.from_dataset_card_data(data)
+    for config in CONFIGS:
+        if config not in infos:
+            yield Problem(CARD, f"the front matter lacks the config {config!r}")
+            continue
+        parquet = Features.from_arrow_schema(tables[config, manifest["splits"][0]].schema)
+        for name in sorted({*parquet, *(infos[config].features or {})}):
+            said, found = (infos[config].features or {}).get(name), parquet.get(name)
+            if said != found:
+                yield Problem(
+                    CARD, f"column {name!r} of {config!r} is {said}, the Parquet files have {found}"
+                )
+        yield from _split_problems(infos[config].splits or {}, config, tables, manifest["splits"])
+    yield from _config_problems(out, data, tables, manifest)
+
+
+def _split_problems(
+    said: Mapping[str, Any], config: str, tables: Tables, splits: Sequence[str]
+) -> Iterator[Problem]:
+    for split in splits:
+        rows = tables[config, split].num_rows
+        stated = said[split].num_examples if split in said else 0
+        if rows != stated:
+            yield Problem(CARD, f"config {config!r} says {stated} rows in {split!r}, the files have {rows}")
+    yield from (
+        Problem(CARD, f"config {config!r} has the unknown split {name!r}")
+        for name in said
+        if name not in splits
+    )
+
+
+def _config_problems(out: Path, data: Any, tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    from datasets.utils.metadata import MetadataConfigs
+
+    configs = MetadataConfigs.from_dataset_card_data(data)
+    for config in CONFIGS:
+        listed = configs.get(config, {}).get("data_files", [])
+        said = {str(entry["split"]): entry["path"] for entry in listed}
+        splits = manifest["splits"]
+        expected = {
+            split: shard_pattern(config, split, len(shards(out, manifest["files"], config, split)))
+            for split in [split for split in splits if tables[config, split].num_rows] or splits
+        }
+        if said != expected:
+            yield Problem(CARD, f"config {config!r} loads {said!r}, expected {expected!r}")
+
+
+def _visible_files(out: Path) -> list[Path]:
+    found = []
+    for path in sorted(out.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(out).parts)
+        if path.is_file() and not hidden:
+            found.append(path)
+    return found
