@@ -2,8 +2,8 @@
 
     python scripts/profile_table.py MELD_FOLDER --release train=meld_train.csv --release test=meld_test.csv
 
-A release file is a CSV with the columns Dialogue_ID and Utterance_ID. For a split without one, the rows of the
-profile `melt-release` stand in.
+A release file is a CSV with the columns Dialogue_ID and Utterance_ID. For a split without one, the rows of
+the profile `melt-release` stand in.
 """
 
 from __future__ import annotations
@@ -57,17 +57,18 @@ def released(path: Path, split: str) -> set[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("meld", type=Path, help="folder with MELD's label files")
-    parser.add_argument("--release", action="append", default=[], metavar="SPLIT=FILE", help="MELT's label file")
+    parser.add_argument(
+        "--release", action="append", default=[], metavar="SPLIT=FILE", help="MELT's label file"
+    )
     arguments = parser.parse_args()
     files = dict(pair.partition("=")[::2] for pair in arguments.release)
     if not set(files) <= set(SPLITS) or not all(files.values()):
         parser.error(f"--release takes SPLIT=FILE with a split of {', '.join(SPLITS)}")
 
     utterances = corpora.load(arguments.meld, name="meld").utterances
-    stand_in = [u for u in select(utterances, load_profile("melt-release"), SPLITS).kept]
-    reference = {
-        s: released(Path(files[s]), s) if s in files else {u.id for u in stand_in if u.split == s} for s in SPLITS
-    }
+    stand_in = select(utterances, load_profile("melt-release"), SPLITS).kept
+    reference = {split: {u.id for u in stand_in if u.split == split} for split in SPLITS}
+    reference |= {split: released(Path(file), split) for split, file in files.items()}
     for split in SPLITS:
         print(f"{split}: {len(reference[split])} rows of {files.get(split, 'the profile melt-release')}")
     heads = "".join(f" | {s:>5} {'speakers':>8}  P      R      Jaccard" for s in SPLITS)
@@ -79,7 +80,8 @@ def main() -> None:
             rows = [u for u in kept if u.split == split]
             speakers = {options.canonical(u.speaker) for u in rows}
             found = overlap((u.id for u in rows), reference[split])
-            line += f" | {len(rows):>5} {len(speakers):>8}  {found.precision:.4f} {found.recall:.4f} {found.jaccard:.4f}"
+            shares = f"{found.precision:.4f} {found.recall:.4f} {found.jaccard:.4f}"
+            line += f" | {len(rows):>5} {len(speakers):>8}  {shares}"
         print(line)
 
 

@@ -25,7 +25,7 @@ DATA = {
 OFFLINE = re.compile(
     r"Failed to establish a new connection|name resolution|Network is unreachable|ProxyError|Timeout"
 )
-RUN_SECONDS = 300
+RUN_SECONDS = 900
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:

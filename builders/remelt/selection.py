@@ -148,7 +148,7 @@ def select(
     check_counts(given, kept, dropped)
     notes = _notes(utterances, options)
     if against:
-        notes.append(f"include_ids keeps {len(against)} rows against the rules they fail: {_some(against)}")
+        notes.append(f"include_ids keeps rows against the rules they fail ({len(against)}): {_some(against)}")
     empty = set(asked).difference(u.split for u in kept)
     notes.extend(f"{split}: no row is kept" for split in asked if split in empty)
     return Selection(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -608,3 +611,23 @@ def test_error_bodies_of_other_servers() -> None:
     assert read_error(502, {}, b"<!DOCTYPE html><p>Bad gateway").message == "an HTML page"
     assert read_error(500, {}, b"\xff\xfe").status == 500
     assert len(tidy("x" * 1000)) == 301
+
+
+async def test_the_server_as_a_process_of_its_own(tmp_path: Path) -> None:
+    log = tmp_path / "asked.jsonl"
+    script = Path(__file__).resolve().parents[1] / "servers.py"
+    command = [sys.executable, str(script), "--fault", "500:once", "--log", str(log)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            annotator = chat(process.stdout.readline().split()[-1])
+            with pytest.raises(TransientError):
+                await annotator.answer(make(), make().messages, 0)
+            first = await annotator.answer(make(), make().messages, 0)
+            again = await ask(annotator, make())
+        finally:
+            process.kill()
+    assert first.raw == again.raw
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(r["nth"], r["turn"], r["status"]) for r in lines] == [(1, 0, 500), (2, 0, 200), (3, 0, 200)]
+    assert len({r["hash"] for r in lines}) == 1

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
 from remelt.corpora.meld import COLUMNS
 
 Row = Sequence[str]
@@ -14,23 +15,64 @@ Write = Callable[..., Path]
 
 GOOD: dict[str, list[Row]] = {
     "train": [
-        ("1", "Hello there, you.", "Ann", "joy", "positive", "0", "0", "1", "1", "00:00:01,000", "00:00:02,500"),
-        ("2", "What do you want?", "Bob", "anger", "negative", "0", "1", "1", "1", "0:00:03,000", "0:00:04,250"),
+        (
+            "1",
+            "Hello there, you.",
+            "Ann",
+            "joy",
+            "positive",
+            "0",
+            "0",
+            "1",
+            "1",
+            "00:00:01,000",
+            "00:00:02,500",
+        ),
+        (
+            "2",
+            "What do you want?",
+            "Bob",
+            "anger",
+            "negative",
+            "0",
+            "1",
+            "1",
+            "1",
+            "0:00:03,000",
+            "0:00:04,250",
+        ),
     ],
-    "dev": [("1", "Nice day now.", "Ann", "neutral", "neutral", "0", "0", "1", "2", "00:00:01,000", "00:00:03,000")],
-    "test": [("1", "Oh my God!", "Bob", "surprise", "negative", "0", "0", "1", "3", "00:01:00,000", "00:01:01,000")],
+    "dev": [
+        (
+            "1",
+            "Nice day now.",
+            "Ann",
+            "neutral",
+            "neutral",
+            "0",
+            "0",
+            "1",
+            "2",
+            "00:00:01,000",
+            "00:00:03,000",
+        )
+    ],
+    "test": [
+        ("1", "Oh my God!", "Bob", "surprise", "negative", "0", "0", "1", "3", "00:01:00,000", "00:01:01,000")
+    ],
 }
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Write:
-    """Writes the corpus, with changes: `corpus(train=[...])` replaces rows, `corpus(Speaker="")` values of train's
-    first row; `header=` the header; `encoding=` the encoding."""
+    """Writes the corpus, changed: `train=` gives other rows, `Speaker=""` changes train's first row."""
 
     def write(
-        header: Sequence[str] = COLUMNS, encoding: str = "utf-8", splits: Sequence[str] = ("train", "dev", "test"),
-        train: Sequence[Row] | None = None, **values: str,
-    ) -> Path:  # fmt: skip
+        header: Sequence[str] = COLUMNS,
+        splits: Sequence[str] = ("train", "dev", "test"),
+        train: Sequence[Row] | None = None,
+        **values: str,
+    ) -> Path:
         folder = tmp_path / "corpus"
         folder.mkdir(exist_ok=True)
         for split in splits:
@@ -41,7 +83,7 @@ def corpus(tmp_path: Path) -> Write:
                     first[COLUMNS.index(column)] = value
                 rows[0] = first
             path = folder / f"{split}_sent_emo.csv"
-            with path.open("w", encoding=encoding, newline="", errors="surrogatepass") as file:
+            with path.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows([header, *rows])
         return folder
 

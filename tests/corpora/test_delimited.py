@@ -8,6 +8,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from remelt.corpora.delimited import parse
 from remelt.errors import InputError
 
@@ -50,7 +51,7 @@ def test_an_unclosed_quote_in_a_large_file_is_an_error_of_its_row() -> None:
 
 
 def test_renamed_columns_are_guessed_in_the_message() -> None:
-    with pytest.raises(InputError, match="renamed\\? 'Sr_No.' for 'Sr No.', 'Dialog_ID' for 'Dialogue_ID'"):
+    with pytest.raises(InputError, match=r"renamed\? 'Sr_No\.' for 'Sr No\.', 'Dialog_ID' for"):
         parse(b"Sr_No.,Dialog_ID\n1,2\n", "f.csv", required=["Sr No.", "Dialogue_ID"])
 
 
@@ -81,7 +82,9 @@ def test_line_separators_of_unicode_do_not_split_rows() -> None:
     assert values("a,b\n1,x\x85y\u2028z\x0bw\n".encode()) == [["1", "x\x85y\u2028z\x0bw"]]
 
 
-@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=3, max_size=3), min_size=1))
+@given(
+    st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=3, max_size=3), min_size=1)
+)
 def test_what_the_csv_module_writes_is_read_back(rows: list[list[str]]) -> None:
     rows = [["k", *row] for row in rows]
     buffer = io.StringIO(newline="")
@@ -93,7 +96,7 @@ def test_what_the_csv_module_writes_is_read_back(rows: list[list[str]]) -> None:
 def test_any_bytes_are_read_or_refused_politely(data: bytes) -> None:
     try:
         table = parse(data, "f.csv")
-    except InputError as error:
-        assert "f.csv" in str(error)
-    else:
-        assert table.rows
+    except InputError:
+        return
+    assert table.rows
+    assert all(len(row.values) == len(table.columns) for row in table.rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from remelt.corpora import load, media
 
 Write = Callable[..., Path]
@@ -155,7 +156,7 @@ def test_broken_clips_are_flagged_and_kept(corpus: Write) -> None:
 
 
 def test_melds_known_media_faults(test_data: Path, tmp_path: Path) -> None:
-    """One unreadable and one missing clip, and extra clips without labels, as its public issue threads say."""
+    """A missing clip, and extra clips without labels, as its public issue threads say."""
     for name in ("dev_sent_emo.csv", "test_sent_emo.csv"):
         shutil.copy(test_data / "meld" / name, tmp_path)
     names = {"dev": "dev_splits_complete", "test": "output_repeated_splits_test"}

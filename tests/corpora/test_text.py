@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from remelt.corpora.text import mend, normal
 
 MARKS = "’…—‘“”–"
@@ -38,7 +39,10 @@ def test_every_form_of_every_mark_is_mended(mark: str) -> None:
     [
         ("NestlÃ© Toll House?", "Nestlé Toll House?"),
         ("It\x92s the fianc\u00c3\u00a9e", "It’s the fiancée"),
-        ("Tulsa is Italy€”Please don€™t make me go  there!", "Tulsa is Italy—Please don’t make me go  there!"),
+        (
+            "Tulsa is Italy€”Please don€™t make me go  there!",
+            "Tulsa is Italy—Please don’t make me go  there!",
+        ),
         ("It€™s€¦ It is bigger", "It’s… It is bigger"),
         ("caf\xe9 isn\x92t", "café isn’t"),
         ("a\0b\x07c", "abc"),
@@ -51,8 +55,9 @@ def test_what_is_broken_is_mended(broken: str, mended: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["“It’s”… he said — ‘no’ – yes", "pâté, fiancée, sautéed, Ångström, São, Über", "It costs 5 €.", "“100 €” he said",
-     "€ 5–10", "price in €”", "Oh!\xa0 All right.", "line\nbreak\ttab", "日本語 😀", "MANHÃ CEDO"],
+    ["“It’s”… he said — ‘no’ – yes", "pâté, fiancée, sautéed, Ångström, São, Über", "It costs 5 €.",
+     "“100 €” he said", "€ 5–10", "price in €”", "Oh!\xa0 All right.",
+     "line\nbreak\ttab", "日本語 😀", "MANHÃ CEDO"],
 )  # fmt: skip
 def test_healthy_text_is_left_alone(text: str) -> None:
     assert mend(text) == (text, frozenset())

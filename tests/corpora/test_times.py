@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from remelt.corpora.times import parse_clock, parse_time
 
 
@@ -56,7 +57,9 @@ def test_seconds_are_rounded_to_milliseconds(ms: int) -> None:
     assert parse_time(f"{ms / 1000:.3f}") == ms
 
 
-@pytest.mark.parametrize("value", [None, True, "", "abc", "nan", float("nan"), float("inf"), -0.001, "1e300", [1]])
+@pytest.mark.parametrize(
+    "value", [None, True, "", "abc", "nan", float("nan"), float("inf"), -0.001, "1e300", [1]]
+)
 def test_what_is_no_time_is_refused(value: object) -> None:
     assert parse_time(value) is None
 

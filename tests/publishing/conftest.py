@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -175,11 +176,18 @@ def content() -> DatasetContent:
     )
 
 
-@pytest.fixture
-def published(tmp_path: Path, content: DatasetContent) -> Path:
-    """The content in a folder, beside what else lies in a real one."""
-    out = tmp_path / "out"
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, content: DatasetContent) -> Path:
+    """The content in a folder, beside what else lies in a real one; not to be changed."""
+    out = tmp_path_factory.mktemp("built")
     (out / ".remelt").mkdir(parents=True)
     (out / ".remelt" / "journal.sqlite").write_bytes(b"SQLite format 3\0")
     publish(out, content)
     return out
+
+
+@pytest.fixture
+def published(tmp_path: Path, built: Path) -> Path:
+    """A copy of `built` that a test may change."""
+    shutil.copytree(built, tmp_path / "out")
+    return tmp_path / "out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from remelt.publishing import publish, write_card
+from remelt.publishing.card import indented_json
 from remelt.publishing.frontmatter import card_problems, hub_licences, licence_fields, size_category
 from remelt.publishing.markdown import code, fence, inline, link, table
 
@@ -214,6 +216,22 @@ def test_a_fence_ends_where_it_began(value):
     first, *inner, last = fence(value).split("\n")
     assert first == last
     assert not any(line.strip().startswith(last) for line in inner)
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+    )
+)
+def test_indented_json_is_the_same_json(value):
+    assert json.loads(indented_json(value)) == value
+
+
+def test_lists_of_names_stay_on_one_line():
+    assert (
+        indented_json({"a": {"b": ["x", "y"]}, "c": []})
+        == '{\n  "a": {\n    "b": ["x", "y"]\n  },\n  "c": []\n}'
+    )
 
 
 def test_tables_have_as_many_cells_in_every_line():

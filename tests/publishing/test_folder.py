@@ -230,6 +230,30 @@ def test_bad_manifests_are_named(tmp_path, text, message):
         read_manifest(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": {"name": "melt"}}, r"manifest\.json: 'schema' lacks the keys \['sha256', 'json'\]"),
+        ({"annotator": "gpt"}, "'annotator' holds str, expected a JSON object"),
+        ({"files": []}, "'files' holds list"),
+        (
+            {"counts": {"train": {"input": 6}}},
+            r"'counts\.train' lacks the keys \['kept', 'dropped', 'quarant",
+        ),
+    ],
+)
+def test_damage_inside_a_manifest_is_named(published, change, message):
+    write_manifest(published, read_manifest(published) | change)
+    with pytest.raises(InputError, match=message):
+        read_manifest(published)
+
+
+def test_a_killed_build_leaves_nothing_behind(published, content):
+    (published / "data" / ".dev-00000-of-00001.parquet.part").write_bytes(b"PAR1")
+    publish(published, content)
+    assert not list(published.rglob("*.part"))
+
+
 def test_a_folder_without_a_manifest_is_no_dataset(tmp_path):
     with pytest.raises(InputError, match=r"is no remelt dataset: it has no manifest\.json"):
         read_manifest(tmp_path)

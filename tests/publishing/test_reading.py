@@ -116,7 +116,7 @@ def builds(draw: st.DrawFn) -> tuple[list[Annotation], list[Drop]]:
     return [draw(annotations(row)) for row in rows[:cut]], drops
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(build=builds())
 def test_records_come_back_equal(
     build: tuple[list[Annotation], list[Drop]], tmp_path_factory: pytest.TempPathFactory

@@ -24,7 +24,7 @@ from ..records import Message, Reply, Request
 from . import known_models
 from .base import AnnotatorOptions
 from .openai_errors import Kind, ServerSaid, causes, kind, read_error, tidy
-from .openai_plan import Negotiation, Plan, blames_format, named_parameter
+from .openai_plan import Negotiation, Plan, blames_format, named_parameter, named_schema
 from .openai_reply import read_reply
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class OpenAIChat:
         plan = Plan("json_schema" if auto else options.answer_format)
         self._negotiation = Negotiation(plan, auto, self.notices)
         self._scout: asyncio.Event | None = None
+        self._named: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
         self._rejected = 0
         self._models: tuple[str, ...] = ()
         self._client: openai.AsyncOpenAI | None = None
@@ -150,7 +151,7 @@ class OpenAIChat:
     async def _exchange(self, request: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
         bid, tries = self._negotiation.open(), 0
         while True:
-            body = bid.plan.body(self.model, request, messages, attempt)
+            body = bid.plan.body(self.model, request, messages, attempt, self._schema(request.schema))
             tries += 1
             started = time.perf_counter()
             payload = await self._send(body)
@@ -172,6 +173,12 @@ class OpenAIChat:
             seconds=seconds,
             tries=tries,
         )
+
+    def _schema(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The schema as it is sent; all requests of a run share one object, which is worked over once."""
+        if self._named is None or self._named[0] is not schema:
+            self._named = (schema, named_schema(schema))
+        return self._named[1]
 
     async def _send(self, body: Mapping[str, Any]) -> Mapping[str, Any] | ServerSaid:
         """One POST: the answer's JSON object, or what the server said instead.

@@ -54,9 +54,22 @@ class Plan:
         return self.answer_format
 
     def body(
-        self, model: str, request: Request, messages: tuple[Message, ...], attempt: int
+        self,
+        model: str,
+        request: Request,
+        messages: tuple[Message, ...],
+        attempt: int,
+        schema: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """The body of the chat completion request."""
+        """The body of the chat completion request.
+
+        Args:
+            model: the model to ask for.
+            request: what is asked.
+            messages: the conversation so far.
+            attempt: 0, or the number of the repair turn.
+            schema: the answer's schema as `named_schema` gives it.
+        """
         body: dict[str, Any] = {
             "model": model,
             "messages": [{"role": m.role, "content": sendable(m.content)} for m in messages],
@@ -69,7 +82,7 @@ class Plan:
                 value = value + attempt
             body["max_completion_tokens" if self.renamed and name == "max_tokens" else name] = value
         if self.answer_format == "json_schema":
-            body["response_format"] = {"type": "json_schema", "json_schema": named_schema(request.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
         elif self.answer_format == "json_object":
             body["response_format"] = {"type": "json_object"}
         elif self.answer_format == "prefill" and request.prefill:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
@@ -26,7 +27,11 @@ def print_findings(findings: Findings, console: Console | None = None) -> None:
     console.print(_line(f"before: {clean(str(before), 60)}   after: {clean(str(after), 60)}", "dim"))
     console.print(_summary(findings.scopes if len(findings.splits) > 1 else (findings.overall,)))
     if findings.overall.matrix.total:
-        console.print(_matrix(findings.overall))
+        grid = _matrix(findings.overall)
+        if grid.__rich_measure__(console, console.options.update(width=1000)).maximum <= console.width:
+            console.print(grid)
+        else:
+            console.print(_line("The change matrix is too wide for here: see change_matrix_all.csv.", "dim"))
         console.print(_labels(findings.overall))
         for name in ("speaker", "season", "duration", "words"):
             if name in findings.overall.groups:
@@ -59,7 +64,7 @@ def _summary(scopes: Sequence[Scope]) -> Grid:
 
 def _matrix(scope: Scope) -> Grid:
     labels = [clean(label, 12) for label in scope.matrix.labels]
-    grid = _grid("Change matrix, all rows (count, % of the row)", "before \\ after", *labels)
+    grid = _grid("Change matrix (down: before, across: after; count, % of the row)", "before", *labels)
     pairs = zip(labels, scope.matrix.counts.tolist(), scope.matrix.row_shares(), strict=True)
     for i, (label, counts, shares) in enumerate(pairs):
         cells = []
@@ -72,7 +77,8 @@ def _matrix(scope: Scope) -> Grid:
 
 def _labels(scope: Scope) -> Grid:
     grid = _grid(
-        "Per label", "label", "before", "after", "kept", "changed, by row", "changed, by column", "goes to"
+        "Per label (share changed, of the label's row and of its column)",
+        *("label", "before", "after", "kept", "by row", "by column", "goes to"),
     )
     for change in scope.labels:
         goes = change.goes_to
@@ -118,7 +124,9 @@ def _reference(source: str, comparisons: Iterable[Comparison]) -> Grid:
 
 
 def _grid(title: str, first: str, *others: str) -> Grid:
-    grid = Grid(title=Text(title), title_justify="left", title_style="bold", header_style="bold")
+    grid = Grid(
+        box=SIMPLE_HEAD, title=Text(title), title_justify="left", title_style="bold", header_style="bold"
+    )
     grid.add_column(Text(first))
     for name in others:
         grid.add_column(Text(name), justify="right")

@@ -93,10 +93,9 @@ def matrix_figure(scope: Scope, before: str, after: str) -> Figure:
             _cells(axes, matrix.counts.tolist(), shares, percents)
         axes.set_xlabel(f"after: {clean(after, 40)}", labelpad=8)
         axes.set_ylabel(f"before: {clean(before, 40)}", labelpad=8)
-        axes.set_title(
-            f"Change matrix, {_of(scope)}\n{_rate(scope)}; {'% and ' if percents else ''}colour: share of the row",
-            fontsize=11,
-        )
+        shown = "% and colour" if percents else "colour"
+        title = f"Change matrix, {_of(scope)}\n{_rate(scope)}; {shown}: share of the row"
+        axes.set_title(title, fontsize=11)
         if not percents:
             _colour_bar(figure, axes, image)
     return figure
@@ -155,7 +154,7 @@ def speaker_figure(scope: Scope) -> Figure | None:
     if not shown:
         return None
     names = [f"{clean(g.value or '', 24)}  ({g.change.total:,})" for g in shown]
-    left = 0.4 + 0.075 * max(len(n) for n in names)
+    left = 0.4 + 0.083 * max(len(n) for n in names)
     figure, axes = _canvas(left, 0.6, 0.35, 0.65, 5.0, 0.27 * len(shown) + 0.3)
     with _style():
         places = np.arange(len(shown))
@@ -244,7 +243,7 @@ def _cells(axes: Axes, counts: list[list[int]], shares: np.ndarray[Any, Any], pe
 
 def _of(scope: Scope) -> str:
     rows = f"{scope.matrix.total:,} row{'' if scope.matrix.total == 1 else 's'}"
-    return f"{'all splits' if scope.name == 'all' else clean(scope.name, 30)} ({rows})"
+    return f"{clean(scope.name, 30)} ({rows})"
 
 
 def _rate(scope: Scope) -> str:

@@ -29,6 +29,7 @@ from .options import AuditOptions
 from .reference import Reference, compare
 
 FORMAT = 1
+OVERALL = "all splits"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +37,7 @@ class Scope:
     """The numbers of one split, or of all.
 
     Attributes:
-        name: the split; `all` for all of them.
+        name: the split; `all splits` for all of them.
         rows: rows of the split; the matrix counts those that carry both labels.
         missing_before, missing_after: rows without the one label or the other.
         only_before, only_after: labels that stand on one side only.
@@ -142,14 +143,14 @@ def find(table: Table, build: BuildInfo | None, options: AuditOptions, folder: P
     """Computes everything; writes nothing."""
     names = np.array(table.split, dtype=object)
     splits = {name: _scope(table, name, np.flatnonzero(names == name), options) for name in table.splits}
-    overall = _scope(table, "all", np.arange(len(table)), options)
+    overall = _scope(table, OVERALL, np.arange(len(table)), options)
     return Findings(
         dataset=_dataset(table, build),
         labels=table.labels,
         overall=overall,
         splits=splits,
         build=None if build is None else _build(build),
-        reference=compare(table, build) if table.unmatched is None and options.before is None else None,
+        reference=compare(table, build) if not (options.before or options.after or options.against) else None,
         unmatched=table.unmatched,
         caveats=caveats(table, overall, splits, build),
         folder=folder,
@@ -196,22 +197,23 @@ def _scope(table: Table, name: str, rows: np.ndarray[Any, Any], options: AuditOp
 
 def _dataset(table: Table, build: BuildInfo | None) -> dict[str, Any]:
     kind = "joined" if table.unmatched is not None else "table" if build is None else "remelt"
-    found: dict[str, Any] = {
+    # A rebuilt copy in another folder has to give the same bytes, so its folder's name stays out.
+    name = (
+        f"{build.get('recipe')} on {build.get('corpus', 'name')}"
+        if build and kind == "remelt"
+        else table.name
+    )
+    return {
         "kind": kind,
-        "name": table.name,
+        "name": name,
         "before": table.before_name,
         "after": table.after_name,
         "splits": list(table.splits),
+        "recipe": build and build.get("recipe"),
+        "corpus": build and build.get("corpus", "name"),
+        "annotator": build and build.get("annotator", "name"),
+        "model": build and build.get("annotator", "model"),
     }
-    if build is not None:
-        # A rebuilt copy in another folder has to give the same bytes, so the folder's name stays out.
-        if kind == "remelt":
-            found["name"] = f"{build.get('recipe')} on {build.get('corpus', 'name')}"
-        found["recipe"] = build.get("recipe")
-        found["corpus"] = build.get("corpus", "name")
-        found["annotator"] = build.get("annotator", "name")
-        found["model"] = build.get("annotator", "model")
-    return found
 
 
 def _build(build: BuildInfo) -> dict[str, Any]:

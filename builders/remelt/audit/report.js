@@ -76,7 +76,7 @@
       if (r !== null && c !== null) {
         const share = whole ? n / whole : 0;
         td.style.setProperty("--v", share.toFixed(3));
-        td.classList.toggle("hot", share > (dark ? 0.55 : 0.72));
+        td.classList.toggle("hot", share > (dark ? 0.57 : 0.745));
       }
     }
     $("shade").textContent = state.mode === "column" ? "share of the column" : "share of the row";

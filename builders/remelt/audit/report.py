@@ -65,6 +65,7 @@ def report_html(
             complete=data["complete"],
             notices=clips.notices,
             made=_made(build),
+            prompt_text="" if build is None else build.get("prompt", "text") or "",
             dropped=_reasons(findings),
             dropped_shown=min(MAX_DROPPED, 0 if build is None else len(build.dropped)),
             dropped_total=0 if build is None else len(build.dropped),

@@ -59,7 +59,7 @@ def write(
 ) -> Findings:
     """Writes every file of an audit and returns the findings with the files' names."""
     files: dict[str, bytes] = {}
-    for scope, slug in _slugs(findings.scopes):
+    for scope, slug in _slugs(findings):
         files.update(_tables(scope, slug))
     if findings.unmatched is not None:
         pairs = ((name, key) for name, keys in findings.unmatched.items() for key in keys)
@@ -85,11 +85,11 @@ def _folder(out: Path, options: AuditOptions) -> Path:
     return base
 
 
-def _slugs(scopes: Iterable[Scope]) -> list[tuple[Scope, str]]:
-    """A file name part for every scope; a split called like another one's gets a number."""
-    found: list[tuple[Scope, str]] = []
-    taken: set[str] = set()
-    for scope in sorted(scopes, key=lambda s: s.name != "all"):
+def _slugs(findings: Findings) -> list[tuple[Scope, str]]:
+    """A file name part for every scope: `all`, then the splits'; one that is taken gets a number."""
+    found = [(findings.overall, "all")]
+    taken = {"all"}
+    for scope in findings.splits.values():
         slug, number = _slug(scope.name), 2
         while slug in taken:
             slug, number = f"{_slug(scope.name)}_{number}", number + 1
@@ -151,7 +151,7 @@ def _figures(findings: Findings) -> dict[str, bytes]:
 
     before, after = str(findings.dataset["before"]), str(findings.dataset["after"])
     drawn = {}
-    scopes = _slugs(findings.scopes)
+    scopes = _slugs(findings)
     if len(findings.splits) == 1:
         # One split is all of them: drawn once, filed under both names.
         scopes = [(next(iter(findings.splits.values())), "all")]
@@ -167,7 +167,7 @@ def _figures(findings: Findings) -> dict[str, bytes]:
         for kind, content in figures.figure_bytes(figure).items():
             files[f"{name}.{kind}"] = content
     if len(findings.splits) == 1:
-        slug = _slugs(findings.scopes)[1][1]
+        slug = _slugs(findings)[1][1]
         for kind in ("svg", "png"):
             files[f"change_matrix_{slug}.{kind}"] = files[f"change_matrix_all.{kind}"]
     return files

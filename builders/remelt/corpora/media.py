@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ from .base import Draft
 # In order of preference where an utterance has several.
 SUFFIXES = (".flac", ".wav", ".mp4")
 _DEEPEST = 16
+_BATCH = 256
 _CLIP_NAME = re.compile(r"(?:(?P<split>[a-z]+)[_-])?dia(?P<dialogue>\d{1,9})_utt(?P<utterance>\d{1,9})")
 _NOT_LETTERS = re.compile(r"[^a-z]+")
 _MP4 = (".mp4", ".m4a", ".m4v", ".mov")
@@ -144,13 +146,20 @@ def _split_of_folder(folder: str, splits: Sequence[str]) -> str | None:
 def check(folder: Path, drafts: Sequence[Draft]) -> None:
     """Reads the header of every clip: sets `clip_duration`, flags clips that are missing or broken."""
     with_clip = [d for d in drafts if d.clip is not None]
-    # Opening files is mostly waiting, on a network disk above all.
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        results = pool.map(examine, (folder / str(d.clip) for d in with_clip))
+    paths = [folder / str(d.clip) for d in with_clip]
+    batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
+    # Opening files is mostly waiting, on a network disk above all; handing them over one by one costs more
+    # than reading them.
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        results = chain.from_iterable(pool.map(_examine_all, batches))
         for draft, health in zip(with_clip, results, strict=True):
             draft.clip_duration = health.duration
             if health.problem:
                 draft.flags.add(health.problem)
+
+
+def _examine_all(paths: Sequence[Path]) -> list[Health]:
+    return [examine(path) for path in paths]
 
 
 def examine(path: Path) -> Health:

@@ -85,6 +85,7 @@ class SelectionOptions:
             raise InputError("speakers: a list of speakers and speaker_rule 'list' need each other")
         if self.speaker_rule == "list" and self.min_speaker_count:
             raise InputError("min_speaker_count: not with speaker_rule 'list', which says who is allowed")
+        _read_spellings(self.merge_speakers)
         both = set(map(self.canonical, self.keep_speakers)) & set(map(self.canonical, self.drop_speakers))
         if both:
             raise InputError(f"keep_speakers and drop_speakers both name {sorted(both)!r}")
@@ -100,13 +101,7 @@ class SelectionOptions:
 
     @cached_property
     def _spellings(self) -> dict[str, str]:
-        names = {fold(name) for name in self.merge_speakers}
-        found: dict[str, str] = {}
-        for name, others in self.merge_speakers.items():
-            for other in map(fold, others):
-                if found.setdefault(other, fold(name)) != fold(name) or other in names:
-                    raise InputError(f"merge_speakers: {other!r} stands for more than one name")
-        return found
+        return _read_spellings(self.merge_speakers)
 
     def as_dict(self) -> dict[str, Any]:
         """The options as plain values for a manifest, the name left out; `parse` reads them again."""
@@ -114,6 +109,17 @@ class SelectionOptions:
         plain = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
         plain["merge_speakers"] = {name: list(others) for name, others in self.merge_speakers.items()}
         return plain
+
+
+def _read_spellings(merge_speakers: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Other spelling -> name, both folded; raises InputError where a spelling stands for two names."""
+    names = {fold(name) for name in merge_speakers}
+    found: dict[str, str] = {}
+    for name, others in merge_speakers.items():
+        for other in set(map(fold, others)) - {fold(name)}:
+            if found.setdefault(other, fold(name)) != fold(name) or other in names:
+                raise InputError(f"merge_speakers: {other!r} stands for more than one name")
+    return found
 
 
 OPTIONS: tuple[str, ...] = tuple(f.name for f in fields(SelectionOptions))

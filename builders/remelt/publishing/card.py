@@ -68,7 +68,7 @@ def render(context: Mapping[str, Any], recipe: str) -> str:
         link=link,
         number=number,
         percent=percent,
-        json=_json,
+        json=indented_json,
         markdown=Markdown,
     )
     environment.globals["table"] = table
@@ -235,5 +235,17 @@ def _columns(out: Path, manifest: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def indented_json(value: object, margin: str = "") -> str:
+    """JSON with indented objects, but lists of plain values on one line: a profile lists many names."""
+    inner = margin + "  "
+    if isinstance(value, Mapping) and value:
+        parts = [
+            f"{json.dumps(key, ensure_ascii=False)}: {indented_json(part, inner)}"
+            for key, part in value.items()
+        ]
+    elif isinstance(value, list) and any(isinstance(part, (list, Mapping)) for part in value):
+        parts = [indented_json(part, inner) for part in value]
+    else:
+        return json.dumps(value, ensure_ascii=False)
+    first, last = "{}" if isinstance(value, Mapping) else "[]"
+    return f"{first}\n{inner}" + f",\n{inner}".join(parts) + f"\n{margin}{last}"

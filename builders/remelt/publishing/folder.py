@@ -101,3 +101,6 @@ def _remove_stale(out: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
         path = out.joinpath(*parts)
         if name not in now and parts[0] in ours and ".." not in parts and path.is_file():
             path.unlink()
+    for folder in FOLDERS.values():
+        for unfinished in (out / folder).glob(".*.parquet.part"):
+            unfinished.unlink()

@@ -28,6 +28,15 @@ KEYS = (
     "format", "remelt_version", "recipe", "corpus", "splits", "profile", "label_set", "prompt", "schema",
     "annotator", "options", "counts", "attrition", "replies", "notes", "files", "versions", "created",
 )  # fmt: skip
+_NESTED = {
+    "corpus": ("name",),
+    "profile": ("name", "options"),
+    "label_set": ("name", "labels", "prompt_order", "label_field"),
+    "schema": ("name", "sha256", "json"),
+    "annotator": ("name", "model", "endpoint", "means"),
+    "replies": ("total", "valid", "invalid", "refused", "error", "input_tokens", "output_tokens", "cost"),
+}
+_ENTRIES = {"counts": ("input", "kept", "dropped", "quarantined"), "files": ("sha256", "bytes", "rows")}
 _PACKAGES = ("datasets", "huggingface-hub", "openai", "pyarrow", "xllamacpp")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -104,19 +113,31 @@ def read_manifest(out: Path) -> dict[str, Any]:
     """
     path = out / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{out} is no remelt dataset: it has no {MANIFEST}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(manifest, dict):
-        raise InputError(f"{path} holds {type(manifest).__name__}, expected a JSON object")
+    _check_keys(path, "", manifest, ())
     if manifest.get("format") != FORMAT:
         raise InputError(f"{path}: {bad_value('manifest format', manifest.get('format'), [FORMAT])}")
-    missing = [key for key in KEYS if key not in manifest]
-    if missing:
-        raise InputError(f"{path} lacks the keys {missing!r}")
+    _check_keys(path, "", manifest, KEYS)
+    for name, keys in _NESTED.items():
+        _check_keys(path, name, manifest[name], keys)
+    for name, keys in _ENTRIES.items():
+        _check_keys(path, name, manifest[name], ())
+        for entry, value in manifest[name].items():
+            _check_keys(path, f"{name}.{entry}", value, keys)
     return manifest
+
+
+def _check_keys(path: Path, name: str, value: object, keys: Sequence[str]) -> None:
+    where = f"{path}: {name!r}" if name else str(path)
+    if not isinstance(value, dict):
+        raise InputError(f"{where} holds {type(value).__name__}, expected a JSON object")
+    missing = [key for key in keys if key not in value]
+    if missing:
+        raise InputError(f"{where} lacks the keys {missing!r}")
 
 
 def write_manifest(out: Path, manifest: Mapping[str, Any]) -> None:

@@ -193,13 +193,14 @@ def make_plan(
 def _select(
     options: MeltOptions, corpus: Corpus, splits: tuple[str, ...]
 ) -> tuple[str, SelectionOptions, Selection]:
+    from ..corpora.defects import DEFECTS
     from ..selection import check_flags, load_profile, select
 
     profile = options.profile or ("sample" if corpus.name == "sample" else "clean")
     chosen = load_profile(profile)
     if options.keep_speakers:
         chosen = replace(chosen, keep_speakers=(*chosen.keep_speakers, *options.keep_speakers))
-    check_flags(chosen, corpus.defects)
+    check_flags(chosen, DEFECTS)
     return profile, chosen, select(corpus.utterances, chosen, splits)
 
 
