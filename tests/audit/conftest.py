@@ -38,7 +38,10 @@ _REPLY_TYPES: Mapping[str, pa.DataType] = {
 
 
 def write_config(
-    path: Path, rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType], labels: Sequence[str] = ()
+    path: Path,
+    rows: Sequence[Mapping[str, Any]],
+    types: Mapping[str, pa.DataType],
+    labels: Sequence[str] = (),
 ) -> None:
     """One Parquet file; with labels also the metadata that `datasets` writes for ClassLabel columns."""
     table = pa.table({name: pa.array([row.get(name) for row in rows], kind) for name, kind in types.items()})

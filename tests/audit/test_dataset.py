@@ -81,7 +81,9 @@ def test_hidden_class_minus_one_is_missing_and_other_codes_are_refused(tmp_path:
 
 def test_audio_bytes_are_not_read(tmp_path: Path) -> None:
     audio = pa.array([{"bytes": b"0" * 1000, "path": "a.wav"}])
-    pq.write_table(pa.table({"label": ["a"], "original_label": ["b"], "audio": audio}), tmp_path / "t.parquet")
+    pq.write_table(
+        pa.table({"label": ["a"], "original_label": ["b"], "audio": audio}), tmp_path / "t.parquet"
+    )
     table = read_table(tmp_path / "t.parquet")
     assert pairs(table) == [("b", "a")]
     with pytest.raises(InputError, match="Bad column 'audio'"):
@@ -93,11 +95,13 @@ def test_a_cards_default_config_says_which_files_count(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         for split in ("test", "train"):
             pq.write_table(
-                pa.table({"label": [label], "original_label": [label]}), tmp_path / folder / f"{split}.parquet"
+                pa.table({"label": [label], "original_label": [label]}),
+                tmp_path / folder / f"{split}.parquet",
             )
     (tmp_path / "README.md").write_text(
         "---\nconfigs:\n- config_name: x\n  data_files: other/*.parquet\n- config_name: y\n  default: true\n"
-        "  data_files:\n  - split: test\n    path: good/test.parquet\n  - split: train\n    path: good/train.parquet\n"
+        "  data_files:\n  - split: test\n    path: good/test.parquet\n"
+        "  - split: train\n    path: good/train.parquet\n"
         "---\n# card\n",
         encoding="utf-8",
     )
@@ -161,7 +165,9 @@ def test_a_column_of_texts_is_no_label_column(tmp_path: Path) -> None:
 
 
 def test_joined_by_id(tmp_path: Path, make_out) -> None:
-    first = [{"id": f"s/train/{i}", "label": "joy", "original_label": "fear", "context": "c1"} for i in range(4)]
+    first = [
+        {"id": f"s/train/{i}", "label": "joy", "original_label": "fear", "context": "c1"} for i in range(4)
+    ]
     second = [{"id": f"s/train/{i}", "label": "anger", "context": f"c{i}"} for i in (3, 1, 9)]
     a, b = make_out({"train": first}, "a"), make_out({"train": second}, "b")
     table = join_tables(a, b)
@@ -189,7 +195,14 @@ def test_joins_that_cannot_be(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("1:02:03,5", 3723.5), ("00:00:00.25", 0.25), (True, 1.0), ("nan", None), ("", None), (float("inf"), None)],
+    [
+        ("1:02:03,5", 3723.5),
+        ("00:00:00.25", 0.25),
+        (True, 1.0),
+        ("nan", None),
+        ("", None),
+        (float("inf"), None),
+    ],
 )
 def test_seconds(value: object, expected: float | None) -> None:
     assert seconds(value) == expected

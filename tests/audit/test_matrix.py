@@ -45,7 +45,9 @@ def test_against_scikit_learn(seed: int) -> None:
     assert np.array(matrix.column_shares(), dtype=float) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("count", "total"), [(0, 1), (1, 1), (0, 50), (50, 50), (3, 7), (3261, 7024), (1, 10**6)])
+@pytest.mark.parametrize(
+    ("count", "total"), [(0, 1), (1, 1), (0, 50), (50, 50), (3, 7), (3261, 7024), (1, 10**6)]
+)
 def test_wilson_against_scipy(count: int, total: int) -> None:
     expected = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
     found = wilson(count, total)
@@ -78,7 +80,9 @@ def test_published_numbers_of_melt_train() -> None:
     assert f"{100 * rows[5][4]:.1f}" == "23.9", "sadness to neutral"
     assert f"{100 * rows[2][4]:.1f}" == "23.1", "fear to neutral"
     changes = {c.label: c for c in label_changes(matrix)}
-    by_row = {name: round(100 * changes[name].by_row.rate) for name in ("sadness", "anger", "disgust", "fear")}
+    by_row = {
+        name: round(100 * changes[name].by_row.rate) for name in ("sadness", "anger", "disgust", "fear")
+    }
     assert by_row == {"sadness": 67, "anger": 66, "disgust": 63, "fear": 51}
     kept_of_column = {name: round(100 - 100 * changes[name].by_column.rate) for name in ("fear", "disgust")}
     assert kept_of_column == {"fear": 24, "disgust": 17}

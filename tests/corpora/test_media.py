@@ -89,6 +89,12 @@ def test_the_split_in_a_folder_above_the_corpus_says_nothing(corpus: Write, tmp_
     assert all(u.clip is None for u in load(folder).utterances)
 
 
+def test_the_nearest_folder_says_the_split(corpus: Write) -> None:
+    folder = corpus()
+    video(folder / "test_copy" / "train_splits" / "mp4" / "dia0_utt0.mp4")
+    assert [u.clip is not None for u in load(folder).utterances] == [True, False, False, False]
+
+
 def test_of_several_clips_the_readable_format_is_taken(corpus: Write) -> None:
     folder = corpus()
     video(folder / "train_splits" / "dia0_utt0.mp4")

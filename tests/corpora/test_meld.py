@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from remelt.corpora import load
-from remelt.corpora.meld import COLUMNS
+from remelt.corpora import load, media
+from remelt.corpora.meld import COLUMNS, LABEL_FILES
 from remelt.errors import InputError
 
 Write = Callable[..., Path]
@@ -186,6 +186,7 @@ def test_links_in_a_circle_end(corpus: Write) -> None:
     folder = corpus()
     (folder / "again").symlink_to(folder, target_is_directory=True)
     assert len(load(folder)) == 4
+    assert [file.path for file in media.walk(folder)] == sorted(LABEL_FILES.values())
 
 
 def test_numbering_gaps(corpus: Write) -> None:

@@ -27,7 +27,7 @@ def start(corpus: Path, out: Path, url: str) -> subprocess.Popen[bytes]:
     command = [
         sys.executable, "-m", "remelt", "build", "melt", "--corpus", str(corpus), "--out", str(out),
         "--splits", "train", "--profile", "clean", "--annotator", "openai/test", "--base-url", url,
-        "--concurrency", "8", "--quiet",
+        "--concurrency", "8", "--quiet", "--retries", "1",
     ]  # fmt: skip
     environment = {**os.environ, "OPENAI_API_KEY": "not-a-key", "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -70,7 +70,7 @@ def _labels(overall: Scope) -> Iterator[str]:
 def _groups(overall: Scope) -> Iterator[str]:
     few = sum(1 for g in overall.groups.get("speaker", ()) if g.value is not None and g.change.total < SMALL)
     if few:
-        yield f"Speakers with fewer than {SMALL} rows ({few:,} of them): their change rates are mostly chance."
+        yield f"{few:,} of the speakers have fewer than {SMALL} rows: their change rates are mostly chance."
 
 
 def _annotation(build: BuildInfo) -> Iterator[str]:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from .findings import Findings, Scope
 from .matrix import Rate
-from .names import clean
+from .names import clean, number
 from .reference import Comparison
 
 TOP_SPEAKERS = 10
@@ -56,8 +56,8 @@ def _summary(scopes: Sequence[Scope]) -> Grid:
             f"{scope.matrix.total:,}",
             _percent(scope.change, 2),
             _interval(scope.change),
-            "undefined" if scope.kappa is None else f"{scope.kappa:.3f}",
-            " → ".join("–" if e is None else f"{e:.2f}" for e in entropies),
+            number(scope.kappa, 3, "undefined"),
+            " → ".join(number(e, 2) for e in entropies),
         )
     return grid
 
@@ -110,13 +110,12 @@ def _reference(source: str, comparisons: Iterable[Comparison]) -> Grid:
     grid = _grid(f"Beside {source}", "table", "split", "", "quantity", "published", "ours", "difference", "")
     for found in comparisons:
         decimals = found.decimals
-        ours = "–" if found.ours is None else f"{found.ours:,.{decimals}f}"
         difference = found.difference
         shown = "" if difference is None or found.verdict == "same" else f"{difference:+,.{decimals}f}"
         grid.add_row(
             *(Text(t) for t in (found.table, found.split, found.side.upper(), found.quantity)),
-            Text(f"{found.published:,.{decimals}f}"),
-            Text(ours),
+            Text(number(found.published, decimals)),
+            Text(number(found.ours, decimals)),
             Text(shown),
             Text(_WORDS[found.verdict], style=_STYLES[found.verdict]),
         )

@@ -20,7 +20,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .names import clean
+from .names import clean, number
 
 if TYPE_CHECKING:
     from .findings import Scope
@@ -72,6 +72,7 @@ def matrix_figure(scope: Scope, before: str, after: str) -> Figure:
     slanted = longest > 8 or size > 10
     bottom = 0.75 + (0.065 * longest if slanted else 0.0)
     side = max(cell * size, 2.2)
+    right = max(right, 5.6 - left - side)
     figure, axes = _canvas(left, bottom, right, top, side, side)
     with _style():
         shares = np.array([[np.nan if s is None else s for s in row] for row in matrix.row_shares()])
@@ -247,7 +248,6 @@ def _of(scope: Scope) -> str:
 
 
 def _rate(scope: Scope) -> str:
-    kappa = "undefined" if scope.kappa is None else f"{scope.kappa:.3f}"
     if scope.change.rate is None:
         return "no row carries both labels"
-    return f"{100 * scope.change.rate:.2f} % changed, kappa {kappa}"
+    return f"{100 * scope.change.rate:.2f} % changed, kappa {number(scope.kappa, 3, 'undefined')}"

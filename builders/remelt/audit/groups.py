@@ -73,8 +73,7 @@ def by_bin(
     numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
     known = ~np.isnan(numbers)
     codes = np.where(known, np.digitize(numbers, np.asarray(edges)), len(edges) + 1)
-    groups = _count(codes, [*bin_names(edges, unit, whole), None], before, after)
-    return groups if groups[-1].change.total else groups[:-1]
+    return _count(codes, [*bin_names(edges, unit, whole), None], before, after)
 
 
 def bin_names(edges: Sequence[float], unit: str, whole: bool = False) -> list[str]:

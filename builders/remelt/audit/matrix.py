@@ -53,7 +53,7 @@ def wilson(count: int, total: int, z: float = Z95) -> Rate:
 
     >>> r = wilson(3261, 7024)
     >>> f"{r.rate:.4f} [{r.low:.4f}, {r.high:.4f}]"
-    '0.4643 [0.4526, 0.4760]'
+    '0.4643 [0.4526, 0.4759]'
     """
     if not 0 <= count <= total:
         raise ValueError(f"Bad count {count!r}, expected 0 to {total}")

@@ -17,6 +17,7 @@ from .clips import find_clips
 from .dataset import Table
 from .findings import Findings
 from .matrix import Rate
+from .names import number
 from .options import AuditOptions
 from .report_data import MAX_DROPPED, audio_order, choose_rows, embed, report_data
 
@@ -94,7 +95,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        percent=_percent, share=_share, interval=_interval, count=_count, fixed=_fixed, json_text=_json_text
+        percent=_percent, share=_share, interval=_interval, count=_count, fixed=number, json_text=_json_text
     )
     return environment
 
@@ -167,10 +168,6 @@ def _interval(rate: Rate) -> str:
 
 def _count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
-
-
-def _fixed(value: float | None, decimals: int) -> str:
-    return "–" if value is None else f"{value:,.{decimals}f}"
 
 
 def _json_text(value: object) -> str:

@@ -1,0 +1,139 @@
+"""The report in a real browser: clicks, keys and filters list the right utterances.
+
+A copy of the page gets a script that acts as a user (its hash is added to the page's policy) and leaves
+what it saw in the document, which the browser then prints.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remelt import audit
+
+BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH")
+
+DRIVER = """
+addEventListener("load", async () => {
+  const seen = {};
+  const cell = (r, c) => document.querySelector(`td[data-r="${r}"][data-c="${c}"]`);
+  const key = (name) => document.activeElement.dispatchEvent(
+    new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
+  const list = () => [...document.querySelectorAll("#list .words")].map((e) => e.textContent);
+  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+  try {
+    cell(3, 0).click();
+    seen.click = { title: document.getElementById("list-title").textContent, list: list(),
+      fields: [...document.querySelectorAll("#list li:first-child dd")].map((e) => e.textContent),
+      selected: cell(3, 0).getAttribute("aria-selected"), label: cell(3, 0).getAttribute("aria-label") };
+    cell(0, 0).focus();
+    for (const name of ["Down", "Down", "Down", "Right", "Right", "Right"]) key(`Arrow${name}`);
+    seen.focused = [document.activeElement.dataset.r, document.activeElement.dataset.c];
+    key("Enter");
+    seen.enter = { list: list(), focus: document.activeElement.id };
+    key("Escape");
+    seen.escape = [document.activeElement.dataset.r, document.activeElement.dataset.c];
+    document.querySelector('[name=mode][value=row]').click();
+    seen.percent = cell(3, 0).textContent;
+    const query = document.getElementById("query");
+    query.value = "Seven"; query.dispatchEvent(new Event("input"));
+    await wait(400);
+    seen.search = { list: list(), filtered: document.getElementById("filtered").textContent };
+    document.getElementById("reset").click();
+    const split = document.getElementById("split");
+    split.value = "1"; split.dispatchEvent(new Event("change"));
+    const tiles = document.querySelectorAll(".tiles:not([hidden])").length;
+    seen.split = { cell: cell(3, 3).textContent, tiles };
+    document.querySelector("button.reason").click();
+    seen.dropped = document.getElementById("dropped").textContent;
+    document.getElementById("theme").click();
+    document.getElementById("theme").click();
+    seen.theme = document.documentElement.dataset.theme;
+  } catch (error) { seen.error = String(error); }
+  seen.pwned = document.title;
+  const out = document.createElement("pre");
+  out.id = "seen"; out.textContent = JSON.stringify(seen);
+  document.body.append(out);
+});
+"""
+
+
+def dump(page: Path, profile: Path) -> str:
+    assert BROWSER is not None
+    arguments = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+        "--disable-background-networking", "--disable-sync", f"--user-data-dir={profile}",
+        "--virtual-time-budget=5000", "--dump-dom", page.as_uri(),
+    ]  # fmt: skip
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.fixture
+def report(make_out) -> Path:
+    numbers = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    rows = [
+        {"id": f"s/train/dia0_utt{i}", "speaker": "Ann", "text": f"line {word} </script><b>&",
+         "original_label": "joy", "label": "joy" if i % 3 else "anger", "duration": 2.0, "context": f"scene {i}", "pitch": "high"}
+        for i, word in enumerate(numbers)
+    ]  # fmt: skip
+    test = [{**rows[1], "id": "s/test/dia0_utt0", "text": "only test line"}]
+    dropped = [{"id": "s/train/x", "split": "train", "stage": "annotation", "reasons": ["invalid_answer"],
+                "details": ["off the list"], "text": "Hm", "speaker": "Bo"}]  # fmt: skip
+    replies = [
+        {
+            "id": "s/train/x",
+            "status": "invalid",
+            "attempt": 0,
+            "raw": "<i>frustration</i>",
+            "problems": ["bad"],
+        }
+    ]
+    found = audit.audit(
+        make_out({"train": rows, "test": test}, dropped=dropped, replies=replies),
+        audit.AuditOptions(figures=False),
+    )
+    return found.folder / "report.html"
+
+
+def test_the_page_as_written_runs_under_its_own_policy(report: Path, tmp_path: Path) -> None:
+    dom = dump(report, tmp_path / "profile")
+    assert re.search(r'<button type="button" id="theme"[^>]*>Theme: auto', dom)
+    assert 'aria-label="before joy, after anger: 3 rows, 30.0 % of the row, 100.0 % of the column"' in dom
+
+
+def test_click_keys_filters_and_theme(report: Path, tmp_path: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(DRIVER.encode()).digest()).decode()
+    text = text.replace("script-src 'sha256-", f"script-src 'sha256-{digest}' 'sha256-", 1)
+    page = tmp_path / "driven.html"
+    page.write_text(text.replace("</body>", f"<script>{DRIVER}</script></body>"), encoding="utf-8")
+    found = re.search(r'<pre id="seen">(.*?)</pre>', dump(page, tmp_path / "profile"), re.S)
+    assert found is not None
+    seen: dict[str, Any] = json.loads(html.unescape(found.group(1)))
+    assert "error" not in seen
+    assert seen["pwned"] == "Audit: melt on sample"
+    tail = " </script><b>&"
+    assert seen["click"]["title"] == "joy → anger"
+    assert seen["click"]["list"] == [f"line {n}{tail}" for n in ("one", "four", "seven")]
+    assert seen["click"]["fields"] == ["scene 0", "high"]
+    assert seen["click"]["selected"] == "true"
+    assert seen["focused"] == ["3", "3"]
+    assert seen["enter"]["focus"] == "list-title"
+    assert len(seen["enter"]["list"]) == 7
+    assert seen["escape"] == ["3", "3"]
+    assert seen["percent"] == "30.0"
+    assert seen["search"]["list"] == []
+    assert seen["search"]["filtered"] == "Filtered: 1 row, 100.00 % changed."
+    assert seen["split"] == {"cell": "1", "tiles": 1}
+    assert "Reply 1: invalid<i>frustration</i>bad" in seen["dropped"]
+    assert seen["theme"] == "dark"
