@@ -139,6 +139,10 @@ class ChatServer:
             ready.set()
             self._loop.run_forever()
             self._loop.run_until_complete(runner.cleanup())
+            hanging = asyncio.all_tasks(self._loop)
+            for task in hanging:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*hanging, return_exceptions=True))
             self._loop.close()
 
         self._thread = threading.Thread(target=serve, daemon=True)

@@ -132,9 +132,12 @@ async def test_a_failed_start_leaves_nothing_behind(
     async def fail(self: StubServer) -> None:
         raise AnnotatorError("cannot load")
 
+    async def close(self: StubServer) -> None:
+        seen.append(self)
+
     seen: list[Any] = []
     monkeypatch.setattr(StubServer, "start", fail)
-    monkeypatch.setattr(StubServer, "close", lambda self: seen.append(self) or asyncio.sleep(0))
+    monkeypatch.setattr(StubServer, "close", close)
     model = LocalModel(file, AnnotatorOptions())
     with pytest.raises(AnnotatorError, match="cannot load"):
         await model.start()

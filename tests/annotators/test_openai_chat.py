@@ -613,21 +613,24 @@ def test_error_bodies_of_other_servers() -> None:
     assert len(tidy("x" * 1000)) == 301
 
 
-async def test_the_server_as_a_process_of_its_own(tmp_path: Path) -> None:
+def test_the_server_as_a_process_of_its_own(tmp_path: Path) -> None:
     log = tmp_path / "asked.jsonl"
     script = Path(__file__).resolve().parents[1] / "servers.py"
     command = [sys.executable, str(script), "--fault", "500:once", "--log", str(log)]
+
+    async def ask_thrice(url: str) -> list[str]:
+        annotator = chat(url)
+        with pytest.raises(TransientError):
+            await annotator.answer(make(), make().messages, 0)
+        return [(await annotator.answer(make(), make().messages, 0)).raw, (await ask(annotator, make())).raw]
+
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            annotator = chat(process.stdout.readline().split()[-1])
-            with pytest.raises(TransientError):
-                await annotator.answer(make(), make().messages, 0)
-            first = await annotator.answer(make(), make().messages, 0)
-            again = await ask(annotator, make())
+            replies = asyncio.run(ask_thrice(process.stdout.readline().split()[-1]))
         finally:
             process.kill()
-    assert first.raw == again.raw
+    assert replies[0] == replies[1]
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [(r["nth"], r["turn"], r["status"]) for r in lines] == [(1, 0, 500), (2, 0, 200), (3, 0, 200)]
     assert len({r["hash"] for r in lines}) == 1

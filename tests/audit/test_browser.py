@@ -83,7 +83,8 @@ def report(make_out) -> Path:
     numbers = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     rows = [
         {"id": f"s/train/dia0_utt{i}", "speaker": "Ann", "text": f"line {word} </script><b>&",
-         "original_label": "joy", "label": "joy" if i % 3 else "anger", "duration": 2.0, "context": f"scene {i}", "pitch": "high"}
+         "original_label": "joy", "label": "joy" if i % 3 else "anger", "duration": 2.0,
+         "context": f"scene {i}", "pitch": "high"}
         for i, word in enumerate(numbers)
     ]  # fmt: skip
     test = [{**rows[1], "id": "s/test/dia0_utt0", "text": "only test line"}]

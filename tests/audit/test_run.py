@@ -21,7 +21,8 @@ from remelt.errors import InputError
 def rows_of(count: int, split: str = "train") -> list[dict[str, object]]:
     return [
         {"id": f"s/{split}/dia0_utt{i}", "speaker": f"P{i % 4}", "text": "some words here",
-         "season": 1 + i % 3, "original_label": "joy", "label": ("joy", "anger", "fear")[i % 3], "duration": i / 2}
+         "season": 1 + i % 3, "original_label": "joy", "duration": i / 2,
+         "label": ("joy", "anger", "fear")[i % 3]}
         for i in range(count)
     ]  # fmt: skip
 

@@ -72,7 +72,7 @@ def matrix_figure(scope: Scope, before: str, after: str) -> Figure:
     slanted = longest > 8 or size > 10
     bottom = 0.75 + (0.065 * longest if slanted else 0.0)
     side = max(cell * size, 2.2)
-    right = max(right, 5.6 - left - side)
+    right = max(right, 5.4 - side)
     figure, axes = _canvas(left, bottom, right, top, side, side)
     with _style():
         shares = np.array([[np.nan if s is None else s for s in row] for row in matrix.row_shares()])
