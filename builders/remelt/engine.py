@@ -268,7 +268,7 @@ class _Run:
                 self.stats.in_flight -= 1
             self.pace.answered()
             self._count(reply)
-            return replace(reply, request_key=key, tries=sent), False
+            return replace(reply, request_key=key, tries=sent - 1 + reply.tries), False
 
     def _count(self, reply: Reply) -> None:
         self.stats.input_tokens += reply.input_tokens or 0

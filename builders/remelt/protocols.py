@@ -17,6 +17,12 @@ class Annotator(Protocol):
         model: the model id.
         endpoint: goes into every request's key (see `records.Request.endpoint`).
         notices: fallbacks taken and parameters dropped, one sentence each, for the log and the manifest.
+
+    An annotator may also have, where they apply: `retires` (ISO date on which the model is switched off),
+    `caveat` (a sentence for the output and the card), `immediate` (True: it waits for nobody, so many
+    requests at once cost nothing), `schema_hint` (`label`: its answers hold nothing but a label),
+    `prompt_hint` (name of the prompt behind its answers), and, where it replays a file, `unused(ids)`,
+    `compare(utterances)` and `differences`.
     """
 
     name: str

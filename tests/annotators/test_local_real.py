@@ -37,7 +37,7 @@ SCHEMA = {
     "type": "object",
     "properties": {
         "emotion": {"type": "string", "enum": ["Anger", "Joy", "Sadness", "Neutral"]},
-        "loudness": {"type": "string", "maxLength": 60, "minLength": 30},
+        "loudness": {"type": "string", "maxLength": 40, "minLength": 20},
     },
     "required": ["emotion", "loudness"],
     "additionalProperties": False,
@@ -58,7 +58,7 @@ def ask(number: int, words: str, **parameters: Any) -> Request:
         number,
         messages=(Message("system", SYSTEM), Message("user", words)),
         schema=SCHEMA,
-        parameters={"temperature": 1.0, "max_tokens": 30, "seed": number, **parameters},
+        parameters={"temperature": 1.0, "max_tokens": 60, "seed": number, **parameters},
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from remelt import audit
+from remelt.audit import AuditOptions, audit
 
 BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH")
@@ -99,9 +99,9 @@ def report(make_out) -> Path:
             "problems": ["bad"],
         }
     ]
-    found = audit.audit(
+    found = audit(
         make_out({"train": rows, "test": test}, dropped=dropped, replies=replies),
-        audit.AuditOptions(figures=False),
+        AuditOptions(figures=False),
     )
     return found.folder / "report.html"
 

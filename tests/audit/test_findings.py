@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remelt import audit
+from remelt.audit import audit
 from remelt.audit.build_info import read_build
 from remelt.audit.dataset import read_table
 from remelt.audit.findings import Findings, find
@@ -120,13 +120,13 @@ def test_constant_labels(make_out) -> None:
 
 
 def test_no_label_at_all(make_out) -> None:
-    found = audit.audit(make_out({"train": [row(0, None, "joy")], "test": []}))
+    found = audit(make_out({"train": [row(0, None, "joy")], "test": []}))
     assert found.overall.change.rate is None
     assert any("nothing to compare" in c for c in found.caveats)
 
 
 def test_an_empty_dataset(make_out) -> None:
-    found = audit.audit(make_out({"train": []}))
+    found = audit(make_out({"train": []}))
     assert found.overall.rows == 0
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from remelt import audit
+from remelt.audit import AuditOptions, audit
 from remelt.audit.dataset import read_table
 from remelt.audit.report_data import choose_rows
 
@@ -54,7 +54,7 @@ class Page(HTMLParser):
 
 
 def page_of(out: Path, **options: Any) -> tuple[Page, dict[str, Any]]:
-    found = audit.audit(out, audit.AuditOptions(figures=False, **options))
+    found = audit(out, AuditOptions(figures=False, **options))
     page = Page((found.folder / "report.html").read_text(encoding="utf-8"))
     return page, json.loads(page.data)
 

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from remelt import audit
+from remelt.audit import AuditOptions, audit, print_findings
 from remelt.cli import app
 from remelt.errors import InputError
 
@@ -33,7 +33,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_the_files_of_an_audit(make_out) -> None:
     out = make_out({"train": rows_of(30), "test": rows_of(6, "test")})
-    found = audit.audit(out)
+    found = audit(out)
     assert found.folder == out / "audit"
     assert sorted(found.files) == sorted(content(out / "audit"))
     for scope in ("train", "test", "all"):
@@ -54,19 +54,19 @@ def test_the_files_of_an_audit(make_out) -> None:
 def test_the_same_dataset_in_another_folder_gives_the_same_bytes(make_out) -> None:
     rows = {"train": rows_of(30)}
     first, second = (make_out(rows, name) for name in ("one", "two"))
-    audit.audit(first)
-    audit.audit(second)
+    audit(first)
+    audit(second)
     assert content(first / "audit") == content(second / "audit")
 
 
 def test_files_of_an_earlier_audit_are_removed_and_others_left(make_out) -> None:
     out = make_out({"train": rows_of(5), "test": rows_of(5, "test")})
-    audit.audit(out)
+    audit(out)
     (out / "audit" / "my notes.txt").write_text("keep", encoding="utf-8")
     (out / "data" / "test-00000-of-00001.parquet").unlink()
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     (out / "manifest.json").write_text(json.dumps({**manifest, "splits": ["train"]}), encoding="utf-8")
-    found = audit.audit(out, audit.AuditOptions(figures=False))
+    found = audit(out, AuditOptions(figures=False))
     assert sorted([*found.files, "my notes.txt"]) == sorted(content(out / "audit"))
     assert "change_matrix_test.csv" not in found.files
 
@@ -75,7 +75,7 @@ def test_split_names_that_are_no_file_names(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     rows = "".join(f"{s},a,b\n" for s in ("all", "../x", "x", "..", "Train"))
     path.write_text(f"split,label,original_label\n{rows}", encoding="utf-8")
-    found = audit.audit(path, audit.AuditOptions(figures=False))
+    found = audit(path, AuditOptions(figures=False))
     assert found.folder == tmp_path / "t-audit"
     names = sorted(f for f in found.files if f.endswith(".csv") and f.startswith("groups"))
     assert len(names) == 6
@@ -87,17 +87,16 @@ def test_a_folder_that_cannot_be_written(make_out) -> None:
     out = make_out({"train": rows_of(3)})
     (out / "audit").write_text("a file stands in the way", encoding="utf-8")
     with pytest.raises(InputError, match="The audit cannot be written to"):
-        audit.audit(out, audit.AuditOptions(figures=False))
+        audit(out, AuditOptions(figures=False))
 
 
 def test_other_columns_and_other_datasets_get_folders_of_their_own(make_out) -> None:
     one, two = make_out({"train": rows_of(9)}, "one"), make_out({"train": rows_of(12)[3:]}, "two")
     quick = {"figures": False}
     assert (
-        audit.audit(one, audit.AuditOptions(after="speaker", **quick)).folder
-        == one / "audit" / "original_label-speaker"
+        audit(one, AuditOptions(after="speaker", **quick)).folder == one / "audit" / "original_label-speaker"
     )
-    joined = audit.audit(one, audit.AuditOptions(against=two, **quick))
+    joined = audit(one, AuditOptions(against=two, **quick))
     assert joined.folder == one / "audit" / "against-two"
     assert joined.dataset["kind"] == "joined"
     assert (joined.overall.rows, joined.overall.change.count) == (6, 0)
@@ -111,8 +110,8 @@ def test_printing_takes_names_as_they_are(tmp_path: Path, capsys: pytest.Capture
     path.write_text(
         "speaker,label,original_label\n[red]Bob[/red],[/],a\n[red]Bob[/red],a,a\n", encoding="utf-8"
     )
-    found = audit.audit(path, audit.AuditOptions(figures=False))
-    audit.print_findings(found, Console(width=200))
+    found = audit(path, AuditOptions(figures=False))
+    print_findings(found, Console(width=200))
     printed = capsys.readouterr().out
     assert "[red]Bob[/red]" in printed
     assert "[/]" in printed
@@ -158,14 +157,14 @@ def test_the_published_labels_straight_from_their_file(test_data: Path, tmp_path
     path = test_data / "melt" / "meld_train.csv"
     if not path.is_file():
         pytest.skip("MELT's published train labels are not in the data folder")
-    options = audit.AuditOptions(before="Emotion", after="llm_label", to=tmp_path, figures=False)
-    change = audit.audit(path, options).overall.change
+    options = AuditOptions(before="Emotion", after="llm_label", to=tmp_path, figures=False)
+    change = audit(path, options).overall.change
     assert (change.count, change.total) == (3261, 7024)
 
 
 @pytest.mark.slow
 def test_the_whole_audit_of_the_real_corpus_is_quick(meld_folder: Path, tmp_path: Path) -> None:
-    audit.audit(meld_folder, audit.AuditOptions(to=tmp_path))
+    audit(meld_folder, AuditOptions(to=tmp_path))
     start = time.process_time()
-    audit.audit(meld_folder, audit.AuditOptions(to=tmp_path))
+    audit(meld_folder, AuditOptions(to=tmp_path))
     assert time.process_time() - start < 4

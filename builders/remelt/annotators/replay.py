@@ -105,6 +105,8 @@ class Replay:
         retires: when the replayed model is or was switched off, where it is known.
     """
 
+    immediate = True
+
     def __init__(self, name: str, sources: Mapping[str | None, Source]) -> None:
         self.name, self._sources = name, sources
         kinds = {source.kind for source in sources.values()}

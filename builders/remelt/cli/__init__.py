@@ -44,7 +44,10 @@ for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
 
 
 def main() -> None:
-    """Runs the command line; exit codes: 0 done, 1 too many quarantined rows, 2 bad use or input, 3 resumable."""
+    """Runs the command line.
+
+    Exit codes: 0 done, 1 too many quarantined rows, 2 bad use or input, 3 interrupted and resumable.
+    """
     try:
         app()
     except Interrupted as error:

@@ -21,9 +21,7 @@ def audit(
     after: Annotated[str | None, typer.Option(help="Column with the label after (default: label).")] = None,
     against: Annotated[
         Path | None,
-        typer.Option(
-            help="Another dataset, joined by id: OUT's label is before, its own after."
-        ),
+        typer.Option(help="Another dataset, joined by id: OUT's label is before, its own after."),
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Where the files go (default: OUT/audit).")] = None,
     json: Annotated[Path | None, typer.Option(help="Write findings.json here as well.")] = None,
@@ -35,14 +33,15 @@ def audit(
 
     from rich.console import Console
 
-    from .. import audit as part
+    from ..audit import AuditOptions, print_findings
+    from ..audit import audit as run
     from ..errors import InputError
 
-    options = part.AuditOptions(before=before, after=after, against=against, to=to, figures=figures)
-    findings = part.audit(out, options if audio else replace(options, audio_bytes=0))
+    options = AuditOptions(before=before, after=after, against=against, to=to, figures=figures)
+    findings = run(out, options if audio else replace(options, audio_bytes=0))
     if json is not None:
         try:
             json.write_bytes((findings.folder / "findings.json").read_bytes())
         except OSError as error:
             raise InputError(f"The findings cannot be written to {json}: {error.strerror or error}") from None
-    part.print_findings(findings, Console())
+    print_findings(findings, Console())

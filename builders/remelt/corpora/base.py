@@ -29,6 +29,7 @@ class CorpusInfo:
         citation: BibTeX.
         layout: how its folder looks, in one sentence.
         labels: its own emotion names, lower case; empty where they are not fixed.
+        language: ISO 639 code of its words; empty where it is not known.
     """
 
     name: str
@@ -38,6 +39,7 @@ class CorpusInfo:
     citation: str
     layout: str
     labels: tuple[str, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True)

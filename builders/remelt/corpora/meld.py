@@ -58,6 +58,7 @@ INFO = CorpusInfo(
         "output_repeated_splits_test/, or flat as train_diaX_uttY.wav"
     ),
     labels=MELT.labels,
+    language="en",
 )
 
 

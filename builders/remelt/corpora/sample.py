@@ -19,6 +19,7 @@ INFO = CorpusInfo(
     citation="",
     layout="bundled with remelt: give `sample` instead of a folder; MELD's layout with FLAC clips",
     labels=MELT.labels,
+    language="en",
 )
 
 

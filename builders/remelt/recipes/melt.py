@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 NAME = "melt"
 _SEEDS = 2**31
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ def build(options: MeltOptions, reporter: Reporter | None = None) -> BuildResult
     )
     annotator = create(options.annotator, connection)
     plan = make_plan(options, corpus, splits, annotator, reporter)
+    if getattr(annotator, "immediate", False):
+        # Nobody is waited for, so many at once cost nothing and share the journal's commits.
+        engine = replace(engine, concurrency=max(engine.concurrency, _AT_ONCE))
     with workspace(options.out, NAME, corpus.folder) as journal:
         reporter.stage(f"Annotating {len(plan.requests):,} utterances with {annotator.name}")
         annotations, stats = _ask(plan, annotator, journal, engine, reporter)
@@ -231,6 +236,7 @@ def _with_requests(plan: Plan, utterances: Sequence[Utterance], annotator: Annot
     prompt = plan.prompt
     prompt_hash = digest([prompt.sha256, prompting.load_repair().sha256]) if prompt else ""
     seed = plan.parameters.get("seed")
+    name = public_name(annotator.name)
     requests = []
     for utterance in utterances:
         parameters = dict(plan.parameters)
@@ -244,7 +250,7 @@ def _with_requests(plan: Plan, utterances: Sequence[Utterance], annotator: Annot
         requests.append(
             Request(
                 utterance=utterance,
-                annotator=annotator.name,
+                annotator=name,
                 model=annotator.model,
                 endpoint=annotator.endpoint,
                 messages=messages,
@@ -283,16 +289,20 @@ def _publish(
     stats: Stats,
     reporter: Reporter,
 ) -> BuildResult:
+    from .. import corpora
     from ..publishing import DatasetContent
 
     differences = _replay_notes(plan, annotator)
     for note in differences:
         reporter.notice(note)
     corpus = plan.corpus
+    info = corpora.info(corpus.name) if corpus.name in corpora.names() else None
     content = DatasetContent(
         recipe=NAME,
         corpus={
             "name": corpus.name,
+            "title": info.title if info else corpus.name,
+            "language": info.language if info else "",
             "licence": corpus.licence,
             "homepage": corpus.homepage,
             "citation": corpus.citation,
@@ -307,7 +317,7 @@ def _publish(
         schema=plan.schema,
         schema_name=plan.prompt.schema if plan.prompt else "label",
         annotator={
-            "name": annotator.name,
+            "name": public_name(annotator.name),
             "model": annotator.model,
             "endpoint": annotator.endpoint,
             "parameters": dict(plan.parameters),
@@ -329,6 +339,21 @@ def _publish(
     return finish(options.out, content, stats, reporter)
 
 
+def public_name(spec: str) -> str:
+    """An annotator's specification without the user's own folders, as it is published.
+
+    >>> public_name("openai/gpt-4o"), public_name("replay:train=/nowhere/a.csv")
+    ('openai/gpt-4o', 'replay:train=/nowhere/a.csv')
+    """
+    head = re.match(r"[^/:]*[/:]?", spec)
+    start = head.end() if head else 0
+    parts = [part.rpartition("=") for part in spec[start:].split(",")]
+    shown = [
+        f"{key}{sign}{Path(value).name if Path(value).exists() else value}" for key, sign, value in parts
+    ]
+    return spec[:start] + ",".join(shown)
+
+
 def _prompt_record(prompt: Prompt | None) -> dict[str, Any] | None:
     if prompt is None:
         return None
@@ -343,10 +368,11 @@ def _prompt_record(prompt: Prompt | None) -> dict[str, Any] | None:
 
 def _replay_notes(plan: Plan, annotator: Annotator) -> list[str]:
     """What a replayed file and the corpus do not have in common."""
-    unused = getattr(annotator, "unused", None)
-    if unused is None:
+    unused, compare = getattr(annotator, "unused", None), getattr(annotator, "compare", None)
+    if unused is None or compare is None:
         return []
     notes = []
+    compare([r.utterance for r in plan.requests])
     extra = unused([r.utterance.id for r in plan.requests])
     if extra:
         notes.append(f"{len(extra):,} replayed ids were not asked for, such as {', '.join(extra[:5])}")
