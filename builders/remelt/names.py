@@ -1,6 +1,6 @@
 """Tells a speaker's name from a role such as `Woman` or `The Casting Director` (part of selection).
 
-REQUIREMENTS 7.1: a name is generic by its form, or because its words stand in lower case more often than
+A name is generic by its form, or because its words stand in lower case more often than
 capitalised inside sentences of the corpus's own utterances. The evidence is English spelling; in a script
 without capitals, and for words the corpus never says, a name passes.
 """

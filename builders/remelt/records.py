@@ -51,7 +51,7 @@ class Utterance:
         start, end: seconds from the start of the recording; None where unknown or unreadable.
         clip: path of the clip relative to the corpus folder; None without media.
         clip_duration: seconds of the clip itself, where it was measured.
-        flags: names of the defects found in this row (REQUIREMENTS 7.3), sorted.
+        flags: names of the defects found in this row, sorted.
         source: file name and line of the row, for messages (`train_sent_emo.csv:12`).
     """
 

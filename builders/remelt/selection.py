@@ -1,7 +1,7 @@
 """Rules that keep or drop utterances; every dropped one lists all the rules it fails.
 
-REQUIREMENTS 7.1 has the rules that made MELT's release (Jing et al. 2025). Options come from a profile
-(`profiles/`).
+The profile `melt-release` holds the rules that made MELT's release (Jing et al. 2025), found by comparing
+the released rows with MELD; `docs/profiles.md` tells them. Options come from a profile (`profiles/`).
 """
 
 from __future__ import annotations

@@ -368,7 +368,7 @@ def test_melt_train_release(test_data: Path) -> None:
     ]
     annotator = replay(path, "train")
     annotator.compare(corpus)
-    # REQUIREMENTS 7.2: one row with another utterance, four truncated texts mended by hand.
+    # In the release, one row with another utterance, four truncated texts mended by hand.
     assert [d.id.rpartition("/")[2] for d in annotator.differences] == [
         "dia404_utt15", "dia556_utt6", "dia610_utt5", "dia739_utt14", "dia849_utt3",
     ]  # fmt: skip
@@ -381,7 +381,7 @@ def test_melt_train_release(test_data: Path) -> None:
         return [await annotator.answer(request, (), 0) for request in requests]
 
     labels = Counter(json.loads(reply.raw)["label"] for reply in asyncio.run(ask_all()))
-    # REQUIREMENTS 7.4: the column sums of the train change matrix.
+    # The column sums of the train change matrix.
     assert labels == {
         "anger": 464, "disgust": 473, "fear": 418, "joy": 1578, "neutral": 2519, "sadness": 363,
         "surprise": 1209,

@@ -124,10 +124,15 @@ def meld_out(out: Path, data: Path) -> Path:
         if name in new:
             rows.append({**known, "label": new[name], "flags": [], "annotator": "replay:melt"})
         else:
-            dropped.append({**known, "split": "train", "stage": "selection", "reasons": ["rule"], "details": ["not released"]})  # fmt: skip  # noqa: E501
-    counts = {"train": {"input": len(rows) + len(dropped), "kept": len(rows), "dropped": len(dropped), "quarantined": 0}}  # fmt: skip  # noqa: E501
+            reason = {"stage": "selection", "reasons": ["rule"], "details": ["not released"]}
+            dropped.append({**known, "split": "train", **reason})
+    counts = {"input": len(rows) + len(dropped), "kept": len(rows), "dropped": len(dropped), "quarantined": 0}
     return write_out(
-        out, {"train": rows}, dropped=dropped, corpus={"name": "meld", "licence": "GPL-3.0"}, counts=counts
+        out,
+        {"train": rows},
+        dropped=dropped,
+        corpus={"name": "meld", "licence": "GPL-3.0"},
+        counts={"train": counts},
     )
 
 

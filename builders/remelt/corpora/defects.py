@@ -1,4 +1,4 @@
-"""The defects that readers look for, each with its name, and their counts per split (REQUIREMENTS 7.3)."""
+"""The defects that readers look for, each with its name, and their counts per split."""
 
 from __future__ import annotations
 
