@@ -4,9 +4,9 @@ The main functions, loaded when first used:
 
 - `build_melt(MeltOptions(...))`: from corpus to audited dataset (recipes.melt)
 - `rebuild(source, out)`: a dataset again from its published replies (recipes.rebuild)
-- `load_corpus(source)`, `inspect(source)`: read and check a corpus (corpora)
-- `audit(out)`: change matrices, agreement, figures, report (audit)
-- `verify(out)`: hashes, counts, schemas (publishing)
+- `load_corpus(source)`, `inspect_corpus(source)`: read and check a corpus (corpora)
+- `audit_dataset(out)`: change matrices, agreement, figures, report (recipes.finishing)
+- `find_problems(out)`: hashes, counts, schemas (publishing)
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _PUBLIC = {
     "EngineOptions": ("engine", "EngineOptions"),
     "MeltOptions": ("recipes.melt", "MeltOptions"),
     "RemeltError": ("errors", "RemeltError"),
-    "audit": ("audit", "audit"),
+    "audit_dataset": ("recipes.finishing", "audit_dataset"),
     "build_melt": ("recipes.melt", "build"),
-    "inspect": ("corpora.inspection", "inspect"),
+    "inspect_corpus": ("corpora.inspection", "inspect"),
     "load_corpus": ("corpora", "load"),
     "rebuild": ("recipes.rebuild", "rebuild"),
-    "verify": ("publishing", "verify"),
+    "find_problems": ("publishing", "find_problems"),
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]
 

@@ -20,9 +20,9 @@ class Annotator(Protocol):
 
     An annotator may also have, where they apply: `retires` (ISO date on which the model is switched off),
     `caveat` (a sentence for the output and the card), `immediate` (True: it waits for nobody, so many
-    requests at once cost nothing), `schema_hint` (`label`: its answers hold nothing but a label),
-    `prompt_hint` (name of the prompt behind its answers), and, where it replays a file, `unused(ids)`,
-    `compare(utterances)` and `differences`.
+    requests at once cost nothing), `slots` (it works on so many at once), `schema_hint` (`label`: its
+    answers hold nothing but a label), `prompt_hint` (name of the prompt behind its answers), and, where it
+    replays a file, `unused(ids)`, `compare(utterances)` and `differences`.
     """
 
     name: str

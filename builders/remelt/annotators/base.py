@@ -17,7 +17,8 @@ class AnnotatorOptions:
 
     Attributes:
         base_url: the server's address, such as `http://localhost:8000/v1`; None for OpenAI's own (openai).
-        timeout: seconds to wait for one whole reply before it is asked again (openai, local).
+        timeout: seconds to wait for one whole reply before it is asked again (openai); a local model
+            has an hour at least.
         answer_format: how the JSON structure is asked for: by `response_format` (json_schema, json_object),
             by giving the answer's first characters (prefill), by the prompt alone (prompt), or auto:
             json_schema, then json_object, then prompt, as far as the server takes them (openai, local).

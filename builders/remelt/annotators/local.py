@@ -6,7 +6,9 @@ It is asked through llama.cpp's OpenAI-compatible server, by the same code as an
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ..errors import AnnotatorError
 from ..protocols import Annotator
@@ -15,6 +17,7 @@ from . import local_models, local_server
 from .base import AnnotatorOptions
 from .openai_chat import OpenAIChat
 
+_LENGTH = "x-remelt-max-length"
 SCHEME = "local"
 FORM = "local/smollm2, local/PATH.gguf, local/HUB_ID"
 
@@ -66,6 +69,7 @@ class LocalModel:
         self._server: local_server.Server | None = None
         self._chat: OpenAIChat | None = None
         self._answering: set[asyncio.Task[object]] = set()
+        self._schemas: dict[str, Mapping[str, Any]] = {}
 
     async def start(self) -> None:
         """Loads the model and serves it on a loopback port.
@@ -101,7 +105,8 @@ class LocalModel:
             self._answering.add(task)
             try:
                 await self._rewind(self._server, messages)
-                reply = await self._chat.answer(request, messages, attempt)
+                bounded = replace(request, schema=self._bounded(request))
+                reply = await self._chat.answer(bounded, messages, attempt)
             finally:
                 self._answering.discard(task)
         return replace(reply, cost=0.0)
@@ -119,6 +124,12 @@ class LocalModel:
         if server is not None:
             await server.close()
 
+    def _bounded(self, request: Request) -> Mapping[str, Any]:
+        """The request's schema with its lengths: a small model may not end a string by itself."""
+        if request.schema_hash not in self._schemas:
+            self._schemas[request.schema_hash] = with_lengths(request.schema)
+        return self._schemas[request.schema_hash]
+
     async def _rewind(self, server: local_server.Server, messages: tuple[Message, ...]) -> None:
         if not self._repeatable:
             return
@@ -135,6 +146,19 @@ class LocalModel:
             f"{local_server.version()}; threads: {options.threads}, slots: {self.slots}, context: "
             f"{options.context} tokens; where the parameters say nothing else: {sampling}"
         )
+
+
+def with_lengths(schema: Any) -> Any:
+    """A schema whose `x-remelt-max-length` is the `maxLength` that the model's grammar enforces.
+
+    Servers with strict schemas refuse `maxLength`, so the schema files do not say it for everybody.
+
+    >>> with_lengths({"properties": {"pitch": {"type": "string", "x-remelt-max-length": 9}}})
+    {'properties': {'pitch': {'type': 'string', 'maxLength': 9}}}
+    """
+    if isinstance(schema, Mapping):
+        return {"maxLength" if k == _LENGTH else k: with_lengths(v) for k, v in schema.items()}
+    return [with_lengths(item) for item in schema] if isinstance(schema, list) else schema
 
 
 class _Embedded(OpenAIChat):

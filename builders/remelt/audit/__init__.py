@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .console import print_findings
+from .console import print_findings, print_summary
 from .findings import Findings, Scope
 from .matrix import ChangeMatrix, Rate, change_matrix, entropy, wilson
 from .options import AuditOptions
@@ -18,5 +18,6 @@ __all__ = [
     "change_matrix",
     "entropy",
     "print_findings",
+    "print_summary",
     "wilson",
 ]

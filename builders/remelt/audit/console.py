@@ -25,13 +25,8 @@ def print_findings(findings: Findings, console: Console | None = None) -> None:
     console.print(_line(f"Audit of {clean(str(findings.dataset['name']), 60)}", "bold"))
     before, after = findings.dataset["before"], findings.dataset["after"]
     console.print(_line(f"before: {clean(str(before), 60)}   after: {clean(str(after), 60)}", "dim"))
-    console.print(_summary(findings.scopes if len(findings.splits) > 1 else (findings.overall,)))
+    _print_changes(findings, console)
     if findings.overall.matrix.total:
-        grid = _matrix(findings.overall)
-        if grid.__rich_measure__(console, console.options.update(width=1000)).maximum <= console.width:
-            console.print(grid)
-        else:
-            console.print(_line("The change matrix is too wide for here: see change_matrix_all.csv.", "dim"))
         console.print(_labels(findings.overall))
         for name in ("speaker", "season", "duration", "words"):
             if name in findings.overall.groups:
@@ -43,6 +38,26 @@ def print_findings(findings: Findings, console: Console | None = None) -> None:
     for sentence in findings.caveats:
         console.print(_line(f"• {sentence}"))
     console.print(_line(f"Report: {findings.folder / 'report.html'}", "bold"))
+
+
+def print_summary(findings: Findings, console: Console | None = None) -> None:
+    """Prints the short form: changes per split, the change matrix, how many published values are met."""
+    console = console or Console()
+    _print_changes(findings, console)
+    if findings.reference is not None:
+        counts = ", ".join(f"{n} {_WORDS[v]}" for v, n in findings.reference.summary.items() if n)
+        console.print(_line(f"Beside {findings.reference.source}: {counts}"))
+
+
+def _print_changes(findings: Findings, console: Console) -> None:
+    console.print(_summary(findings.scopes if len(findings.splits) > 1 else (findings.overall,)))
+    if not findings.overall.matrix.total:
+        return
+    grid = _matrix(findings.overall)
+    if grid.__rich_measure__(console, console.options.update(width=1000)).maximum <= console.width:
+        console.print(grid)
+    else:
+        console.print(_line("The change matrix is too wide for here: see change_matrix_all.csv.", "dim"))
 
 
 def _summary(scopes: Sequence[Scope]) -> Grid:

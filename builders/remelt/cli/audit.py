@@ -34,11 +34,11 @@ def audit(
     from rich.console import Console
 
     from ..audit import AuditOptions, print_findings
-    from ..audit import audit as run
     from ..errors import InputError
+    from ..recipes.finishing import audit_dataset
 
     options = AuditOptions(before=before, after=after, against=against, to=to, figures=figures)
-    findings = run(out, options if audio else replace(options, audio_bytes=0))
+    findings = audit_dataset(out, options if audio else replace(options, audio_bytes=0))
     if json is not None:
         try:
             json.write_bytes((findings.folder / "findings.json").read_bytes())

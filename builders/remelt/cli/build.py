@@ -40,7 +40,9 @@ def melt(
     ] = "",
     profile: Annotated[
         str,
-        typer.Option(help="Selection: melt-release, melt-paper, clean, sample, or a file; default: clean."),
+        typer.Option(
+            help="melt-release, melt-paper, clean, sample, or a file; default: clean (sample for the sample)."
+        ),
     ] = "",
     keep_speaker: Annotated[
         list[str] | None, typer.Option(help="Keep this speaker whatever the rule says.")
@@ -71,6 +73,8 @@ def melt(
     retries: Annotated[int, typer.Option(min=0, help="How often an unusable answer is asked again.")] = 2,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for one reply.")] = 120.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of a local model.")] = 1,
+    slots: Annotated[int | None, typer.Option(min=1, help="Requests a local model works on at once.")] = None,
+    context: Annotated[int, typer.Option(min=256, help="Tokens of context of a local model.")] = 2048,
     max_invalid: Annotated[
         float | None,
         typer.Option(
@@ -119,6 +123,8 @@ def melt(
             concurrency=concurrency,
             seed=seed,
             threads=threads,
+            slots=slots,
+            context=context,
         ),
     )
     result = _run(options, plain, quiet)
@@ -147,10 +153,10 @@ def summary(result: BuildResult) -> None:
     """What was made, how to load it, and what to do next."""
     from rich.console import Console
 
-    from ..audit import print_findings
+    from ..audit import print_summary
 
     console = Console()
-    print_findings(result.findings, console)
+    print_summary(result.findings, console)
     lines = [
         "",
         f"Dataset  {result.out}: {result.rows:,} rows, {result.quarantined:,} quarantined",

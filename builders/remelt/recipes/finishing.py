@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 from .reporting import Reporter
 
 if TYPE_CHECKING:
-    from ..audit import Findings
+    from ..audit import AuditOptions, Findings
     from ..engine import Stats
     from ..publishing import DatasetContent
+
+
+_SHAREABLE = ("apache", "mit", "cc0", "cc-by", "cc by", "public domain", "odbl")
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,37 @@ class BuildResult:
 
 def finish(out: Path, content: DatasetContent, stats: Stats, reporter: Reporter) -> BuildResult:
     """Publishes, audits, writes the card and seals the folder."""
-    from ..audit import audit
+    from ..audit import AuditOptions, audit
     from ..publishing import publish, seal, write_card
 
     reporter.stage("Writing the dataset")
     manifest = publish(out, content)
     reporter.stage("Auditing")
-    findings = audit(out)
+    findings = audit(out, AuditOptions() if _shareable(content.corpus) else AuditOptions(audio_bytes=0))
     write_card(out, manifest, findings.as_dict())
     return BuildResult(out, seal(out), findings, stats)
+
+
+def _shareable(corpus: Mapping[str, Any]) -> bool:
+    """Whether the corpus's licence lets its audio travel inside a report that may be uploaded."""
+    licence = str(corpus.get("licence", "")).casefold()
+    return licence.startswith(_SHAREABLE)
+
+
+def audit_dataset(out: Path, options: AuditOptions | None = None) -> Findings:
+    """Audits a dataset folder or a table of labels, and keeps a remelt folder's manifest true.
+
+    Args:
+        out: a remelt dataset folder, another Parquet dataset folder, or a table file.
+        options: see `audit.AuditOptions`.
+
+    Raises:
+        InputError: nothing to read, an unknown column, or a folder that cannot be written to.
+    """
+    from ..audit import AuditOptions, audit
+    from ..publishing import seal
+
+    findings = audit(out, options or AuditOptions())
+    if (out / "manifest.json").is_file() and findings.folder.resolve().is_relative_to(out.resolve()):
+        seal(out)
+    return findings

@@ -121,6 +121,8 @@ def build(options: MeltOptions, reporter: Reporter | None = None) -> BuildResult
     if getattr(annotator, "immediate", False):
         # Nobody is waited for, so many at once cost nothing and share the journal's commits.
         engine = replace(engine, concurrency=max(engine.concurrency, _AT_ONCE))
+    if slots := getattr(annotator, "slots", None):
+        engine = replace(engine, concurrency=min(engine.concurrency, slots))
     with workspace(options.out, NAME, corpus.folder) as journal:
         reporter.stage(f"Annotating {len(plan.requests):,} utterances with {annotator.name}")
         annotations, stats = _ask(plan, annotator, journal, engine, reporter)
