@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from remelt.annotators import AnnotatorOptions
 from remelt.cli import app
 from remelt.engine import EngineOptions
 from remelt.errors import AnnotatorError, InputError, Interrupted, RemeltError
+from remelt.journal import Journal
 from remelt.recipes.finishing import BuildResult
 from remelt.recipes.melt import MeltOptions, build
 from remelt.recipes.rebuild import rebuild
@@ -222,6 +224,25 @@ def test_the_out_folder_must_be_ours(corpus: Path, tmp_path: Path) -> None:
         run(corpus, tmp_path / "out", limit=3)
     with pytest.raises(InputError, match=r"Cannot (read|write to)|is not a"):
         run(corpus, Path("/dev/null/out"), limit=3)
+
+
+def test_a_full_disk_keeps_every_reply_and_the_build_goes_on(tmp_path: Path, small_disk: Path) -> None:
+    corpus = write_meld(tmp_path / "corpus", 400)
+    out, filler = small_disk / "out", small_disk / "filler"
+    with ChatServer(keep_bodies=False) as server:
+        run(corpus, out, "openai/test", server.url, limit=8)
+        # The reserve of 8 MB and this leave the journal little room to grow.
+        free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+        filler.write_bytes(b"x" * (free - 300_000))
+        with pytest.raises(Interrupted, match=r"disk is full|No space left"):
+            run(corpus, out, "openai/test", server.url)
+        asked = len(server.asked)
+        with Journal(out / ".remelt" / "journal.sqlite", read_only=True) as journal:
+            assert 8 < journal.count() == asked < 400
+        filler.unlink()
+        result = run(corpus, out, "openai/test", server.url)
+        assert len(server.asked) == 400
+    assert result.rows == 400
 
 
 def test_a_label_file_that_fits_only_partly_is_counted(corpus: Path, tmp_path: Path) -> None:

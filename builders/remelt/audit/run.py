@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -12,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, Interrupted
 from .build_info import BuildInfo, read_build
 from .dataset import AFTER, BEFORE, Table, join_tables, read_table
 from .findings import Findings, Scope, find
@@ -198,7 +199,8 @@ def _put(folder: Path, files: Mapping[str, bytes]) -> None:
         for name in earlier - set(files):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"The audit cannot be written to {folder}: {error.strerror or error}") from None
+        kind = Interrupted if error.errno in (errno.ENOSPC, errno.EDQUOT) else InputError
+        raise kind(f"The audit cannot be written to {folder}: {error.strerror or error}") from None
 
 
 def _earlier(folder: Path) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import InputError, RemeltError
+from ..errors import InputError, Interrupted
 
 ROWS_PER_GROUP = 10_000
 ROWS_PER_SHARD = 1_000_000
@@ -34,8 +34,8 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-class WriteError(RemeltError):
-    """A file of the dataset could not be written."""
+class WriteError(Interrupted):
+    """A file of the dataset could not be written; the replies are safe and the build can go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, Interrupted
 from ..journal import FILE, Journal, OutLock
 
 _BUILD = "build.json"
@@ -78,5 +78,8 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
     partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise Interrupted(f"Cannot write {path}: {error.strerror}") from error
