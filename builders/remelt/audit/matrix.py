@@ -1,7 +1,7 @@
 """Change matrices and what follows from them: change rates, agreement, Cohen's kappa, entropy.
 
 Labels travel as integer codes, -1 for a missing one. Rows of a matrix are the label before, columns the
-label after (REQUIREMENTS 1, metrics).
+label after.
 """
 
 from __future__ import annotations
@@ -200,7 +200,8 @@ class LabelChange:
 
 
 def label_changes(matrix: ChangeMatrix) -> tuple[LabelChange, ...]:
-    """Per-label change by row and by column; the two tell different stories (REQUIREMENTS 2.6 d)."""
+    """Per-label change by row and by column; the two tell different stories (MELT, Table 2
+    and the text beside it)."""
     found = []
     for i, label in enumerate(matrix.labels):
         before, after = int(matrix.before[i]), int(matrix.after[i])

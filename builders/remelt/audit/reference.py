@@ -1,7 +1,7 @@
 """The published tables of a relabelled corpus beside our own numbers, differences marked.
 
-The values stand in `reference.yaml`: as printed (REQUIREMENTS 2.5), and as the released files give them
-where these differ from print (REQUIREMENTS 7.4).
+The values stand in `reference.yaml`: as printed in the paper, and as its released files give them where
+these differ from print.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InputError
 from .reporting import Reporter
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def _shareable(corpus: Mapping[str, Any]) -> bool:
 def audit_dataset(out: Path, options: AuditOptions | None = None) -> Findings:
     """Audits a dataset folder or a table of labels, and keeps a remelt folder's manifest true.
 
+    A folder whose manifest is not a whole remelt manifest is audited all the same and its manifest left
+    as it is; `find_problems` tells what it lacks.
+
     Args:
         out: a remelt dataset folder, another Parquet dataset folder, or a table file.
         options: see `audit.AuditOptions`.
@@ -76,6 +80,16 @@ def audit_dataset(out: Path, options: AuditOptions | None = None) -> Findings:
     from ..publishing import seal
 
     findings = audit(out, options or AuditOptions())
-    if (out / "manifest.json").is_file() and findings.folder.resolve().is_relative_to(out.resolve()):
+    if findings.folder.resolve().is_relative_to(out.resolve()) and _has_manifest(out):
         seal(out)
     return findings
+
+
+def _has_manifest(out: Path) -> bool:
+    from ..publishing import read_manifest
+
+    try:
+        read_manifest(out)
+    except InputError:
+        return False
+    return True
