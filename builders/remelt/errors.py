@@ -24,12 +24,21 @@ class TransientError(RemeltError):
         message: what the server or the network said.
         retry_after: seconds the server asks to wait, where it says so.
         throttled: True for a rate limit (429); such a refusal is never counted as an attempt.
+        charged: True where the request may have been worked on and billed all the same: its reply was lost
+            on the way (a time-out, a dropped connection, an answer that cannot be read).
     """
 
-    def __init__(self, message: str, retry_after: float | None = None, throttled: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        retry_after: float | None = None,
+        throttled: bool = False,
+        charged: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.throttled = throttled
+        self.charged = charged
 
 
 class RequestRejected(RemeltError):

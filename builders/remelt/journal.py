@@ -48,6 +48,11 @@ _MIGRATIONS = (
         attempt INTEGER NOT NULL, detail TEXT NOT NULL, tries INTEGER NOT NULL, created TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE replies ADD COLUMN cached_tokens INTEGER;
+    ALTER TABLE replies ADD COLUMN reasoning_tokens INTEGER;
+    ALTER TABLE replies ADD COLUMN label_logprobs TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 _REPLY_COLUMNS = tuple(f.name for f in fields(Reply))

@@ -22,7 +22,9 @@ class Annotator(Protocol):
     `caveat` (a sentence for the output and the card), `immediate` (True: it waits for nobody, so many
     requests at once cost nothing), `slots` (it works on so many at once), `schema_hint` (`label`: its
     answers hold nothing but a label), `prompt_hint` (name of the prompt behind its answers), and, where it
-    replays a file, `unused(ids)`, `compare(utterances)` and `differences`.
+    replays a file, `unused(ids)`, `compare(utterances)` and `differences`. One that is paid or paced has
+    `estimate(request, messages) -> records.Estimate` and `limits`, the `records.RateLimits` that the server
+    told last (None before it has told any).
     """
 
     name: str

@@ -152,15 +152,20 @@ class Reply:
         raw: the reply's text, untouched (with prefill: what the server returned, prefill not added).
         attempt: 0 for the first question, 1 for the first repair turn, and so on.
         model: the model id the server reported, else the one asked for.
-        means: how structure was asked for: json_schema, json_object, prefill, prompt, replay, mock.
+        means: how structure was asked for: json_schema, json_object, grammar, prefill, prompt, scoring,
+            replay, mock.
         failure: `refused` or `error` where there is no answer to parse; empty otherwise.
         detail: the refusal's or the error's text, or what is notable (dropped parameters).
         finish_reason: stop, length, content_filter, or as the server says.
         input_tokens, output_tokens: as the server counts them; None where it does not.
+        cached_tokens: how many of the input tokens came from the server's cache.
+        reasoning_tokens: how many of the output tokens were thought and not said.
         cost: US dollars; None where no price is known.
         seconds: wall time of the request.
         created: UTC time in ISO 8601, to the second.
         tries: requests sent for this attempt, transport retries included.
+        label_logprobs: natural log-probabilities of the labels where the annotator gives them, as a JSON
+            object (`{"joy": -0.11, "neutral": -2.4}`; labels it does not mention are unlikely); else empty.
     """
 
     request_key: str
@@ -178,6 +183,45 @@ class Reply:
     seconds: float = 0.0
     created: str = ""
     tries: int = 1
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    label_logprobs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a request will take, before it is sent.
+
+    Attributes:
+        input_tokens: tokens of the messages and the schema, as good as they can be counted beforehand.
+        output_tokens: tokens of the reply at most; None where nothing limits them.
+        cost: US dollars that the answer can cost at most, with a bound on the input tokens that no
+            tokenizer passes; None where the price or the limit is not known.
+        exact: whether the input was counted with the model's own encoding.
+    """
+
+    input_tokens: int
+    output_tokens: int | None
+    cost: float | None
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """What a server says of its limits; None where it says nothing.
+
+    Attributes:
+        requests, tokens: allowed in one minute.
+        requests_left, tokens_left: still allowed at this moment.
+        requests_reset, tokens_reset: seconds until they are all allowed again.
+    """
+
+    requests: float | None = None
+    tokens: float | None = None
+    requests_left: float | None = None
+    tokens_left: float | None = None
+    requests_reset: float | None = None
+    tokens_reset: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError, bad_value
 
-AnswerFormat = Literal["auto", "json_schema", "json_object", "prefill", "prompt"]
-ANSWER_FORMATS: tuple[AnswerFormat, ...] = ("auto", "json_schema", "json_object", "prefill", "prompt")
+AnswerFormat = Literal["auto", "json_schema", "json_object", "grammar", "prefill", "prompt"]
+ANSWER_FORMATS: tuple[AnswerFormat, ...] = (
+    "auto",
+    "json_schema",
+    "json_object",
+    "grammar",
+    "prefill",
+    "prompt",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,11 @@ class AnnotatorOptions:
         slots: requests the embedded model works on at once; None to choose (local).
         context: tokens of context for each slot of the embedded model (local).
         splits: the splits that are built; a label file that names no split needs exactly one (replay).
+        more_urls: addresses of further servers that serve the same model; used in turn with the first,
+            which alone stands in request keys (openai).
+        logprobs: ask for the log-probabilities of the label (openai, local, hf).
+        prices: file with prices and context sizes that go before the known ones (openai, openai-batch).
+        device: `cpu`, `cuda`, or None to choose (hf).
         column: the column that holds the label in a label file; None to find it (replay).
     """
 
@@ -40,6 +53,10 @@ class AnnotatorOptions:
     slots: int | None = None
     context: int = 2048
     splits: tuple[str, ...] = ()
+    more_urls: tuple[str, ...] = ()
+    logprobs: bool = False
+    prices: Path | None = None
+    device: str | None = None
     column: str | None = None
 
     def __post_init__(self) -> None:

@@ -92,7 +92,10 @@ def annotations_features(columns: Columns) -> Any:
             **dict.fromkeys(("problems", "notes", "flags"), texts),
             **_texts("means", "finish_reason", "detail", "prompt_hash", "schema_hash", "request_hash"),
             **_texts("parameters", "prefill", "messages", "endpoint"),
-            **dict.fromkeys(("input_tokens", "output_tokens"), Value("int64")),
+            **dict.fromkeys(
+                ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens"), Value("int64")
+            ),
+            "label_logprobs": text,
             **dict.fromkeys(("cost", "seconds"), Value("float64")),
             "created": text,
             "tries": Value("int32"),

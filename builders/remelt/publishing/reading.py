@@ -153,8 +153,8 @@ def _reply(row: Mapping[str, Any]) -> Reply:
     status = row["status"]
     failure: Literal["", "refused", "error"] = status if status in ("refused", "error") else ""
     same = (
-        "attempt", "raw", "model", "means", "detail", "finish_reason", "input_tokens", "output_tokens",
-        "cost", "seconds", "created", "tries",
+        "attempt", "raw", "model", "means", "detail", "finish_reason", "input_tokens", "cached_tokens",
+        "output_tokens", "reasoning_tokens", "label_logprobs", "cost", "seconds", "created", "tries",
     )  # fmt: skip
     return Reply(
         request_key=row["request_hash"],

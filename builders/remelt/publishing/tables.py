@@ -86,7 +86,8 @@ def annotations_table(annotations: Sequence[Annotation], columns: Columns) -> pa
     }
     for name in (
         "model", "raw", "attempt", "means", "finish_reason", "detail",
-        "input_tokens", "output_tokens", "cost", "seconds", "created", "tries",
+        "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "label_logprobs",
+        "cost", "seconds", "created", "tries",
     ):  # fmt: skip
         values[name] = [getattr(reply, name) for reply in replies]
     return _table(values, annotations_features(columns), ids)

@@ -13,7 +13,7 @@ from remelt.journal import Journal
 from remelt.labels import custom_label_set
 from remelt.records import Annotation, Message, Reply, Request
 
-from .builders import SCHEMA, reply, request
+from ..builders import SCHEMA, reply, request
 
 CHECKER = Checker(SCHEMA, custom_label_set(["Anger", "Joy", "Neutral"]))
 Script = Callable[[Request, int, int], "str | Exception"]

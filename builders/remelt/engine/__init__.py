@@ -1,0 +1,9 @@
+"""The engine: requests in, annotations out; pacing, retries, budget, and the journal before all else."""
+
+from __future__ import annotations
+
+from .core import annotate
+from .options import EngineOptions
+from .stats import Stats, Stop
+
+__all__ = ["EngineOptions", "Stats", "Stop", "annotate"]

@@ -1,0 +1,45 @@
+"""How requests are sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How requests are sent.
+
+    Attributes:
+        concurrency: requests in flight at most.
+        retries: how often an unusable answer is asked again, with what was wrong.
+        tries: requests per answer where the server fails (5xx, timeout, dropped connection).
+        wait: seconds before the second try; doubles each time, with jitter.
+        longest_wait: upper limit of one wait in seconds.
+        outage: seconds without any reply after which the run stops (and can be resumed).
+        least_concurrency: requests in flight that a struggling server is left with at least.
+        requests_per_minute, tokens_per_minute: limits to keep to; None to learn them from the server,
+            and to send as fast as it answers where it tells none.
+        budget: US dollars that the journal's replies and everything in flight may come to; None for no cap.
+        max_rows: utterances to ask about in this run at most, those answered before not counted.
+        deadline: seconds after which no new row is taken; None for none.
+    """
+
+    concurrency: int = 8
+    retries: int = 2
+    tries: int = 6
+    wait: float = 0.5
+    longest_wait: float = 60.0
+    outage: float = 600.0
+    least_concurrency: int = 1
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    budget: float | None = None
+    max_rows: int | None = None
+    deadline: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, low in (("concurrency", 1), ("retries", 0), ("tries", 1)):
+            if getattr(self, name) < low:
+                raise InputError(f"Bad {name} {getattr(self, name)!r}, expected a whole number from {low}")
