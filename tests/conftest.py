@@ -38,3 +38,32 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small file system needs root")
     yield mount
     subprocess.run(["umount", "-l", str(mount)], check=False)
+
+
+@pytest.fixture
+def encodings(test_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which tiktoken finds o200k_base without a network."""
+    from remelt.annotators import tokens
+
+    folder = test_data / "tiktoken"
+    if not folder.is_dir():
+        pytest.skip(f"no encoding at {folder}")
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(folder))
+    tokens._loaded.cache_clear()
+    return folder
+
+
+@pytest.fixture
+def no_encodings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """tiktoken cannot get any file, as without a network."""
+    import tiktoken
+
+    from remelt.annotators import tokens
+
+    def unreachable(name: str) -> None:
+        raise ConnectionError(f"no way to {name}")
+
+    monkeypatch.setattr(tiktoken, "get_encoding", unreachable)
+    tokens._loaded.cache_clear()
+    yield
+    tokens._loaded.cache_clear()

@@ -6,6 +6,16 @@ tests it runs as its own process: `python tests/servers.py --port 8123 --fault 5
 The same first user message, turn and seed always get the same reply; a failing request (status, connection)
 is drawn anew each time it comes, so that asking again helps. `500:once` fails the first time each prompt
 comes, whatever the share.
+
+Rate limits are kept like OpenAI's: `rate_limit=1200` requests (and `token_limit` tokens) a minute, a 429
+beyond them. `burst` says how many seconds of that rate may be spent at once: with the default of 60 a fresh
+server takes a whole minute's requests at once, with `burst=1` it has to be paced from the first second on
+(1,200 a minute: 20 at once, then one every 50 ms). With `rate_headers=True` each answer carries
+`x-ratelimit-{limit,remaining,reset}-{requests,tokens}` and a 429 says when to come again
+(`retry-after-ms`); without, a 429 says nothing. `server.throttled` counts them; they are in `asked` with
+status 429 and the fault `rate_limit`, and are no try of their prompt (`nth`, `:once`).
+
+A server on a fixed port can go away and come back: leave the `with` and enter a new one with `port=...`.
 """
 
 from __future__ import annotations
@@ -21,30 +31,25 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from pathlib import Path
 from typing import Any, TextIO
 
 from aiohttp import web
 
-LABELS = ("Anger", "Disgust", "Sadness", "Joy", "Neutral", "Surprise", "Fear")
-HTML = "<html><head><title>Welcome</title></head><body>nginx</body></html>"
+from server_faults import (
+    CONNECTION_FAULTS,
+    FAULTS,
+    REJECTS,
+    REPLY_FAULTS,
+    STATUS_FAULTS,
+    RateLimiter,
+    error,
+    reject,
+    share,
+    status_answer,
+)
 
-CONNECTION_FAULTS = ("drop", "drop_half", "hang", "trickle", "garbage")
-STATUS_FAULTS = (
-    "400", "403_moderation", "408", "409", "413", "422", "429", "429_retry_after", "429_date", "429_ms",
-    "429_quota", "429_too_large", "500", "503", "html200", "html502", "half_json", "empty_choices",
-    "error200", "no_message", "list_json",
-)  # fmt: skip
-REPLY_FAULTS = (
-    "refusal", "length", "content_filter", "wrong_character", "off_list", "invalid_json", "missing_field",
-    "fences", "text_around", "null_content", "surrogate", "no_usage", "parts",
-)  # fmt: skip
-FAULTS = CONNECTION_FAULTS + STATUS_FAULTS + REPLY_FAULTS
-REJECTS = (
-    "json_schema", "json_object", "unnamed_json_schema", "temperature", "max_tokens", "seed", "range",
-    "vllm_seed", "prefill",
-)  # fmt: skip
+LABELS = ("Anger", "Disgust", "Sadness", "Joy", "Neutral", "Surprise", "Fear")
 
 
 @dataclass
@@ -60,6 +65,11 @@ class ServerOptions:
         model: the one model that is served; None takes any.
         models_route: False answers 404 on GET /models; `hang` never answers there.
         retry_after: what `429_retry_after`, `429_date` (whole seconds) and `429_ms` say.
+        rate_limit, token_limit: requests and tokens that are taken in a minute; None for no limit.
+        burst: seconds of those rates that may be spent at once.
+        rate_headers: whether the limits are told in headers.
+        keep_alive: seconds after which an idle connection is closed.
+        port: where to listen; 0 for any free port.
         log: a JSONL file with a line per request.
     """
 
@@ -71,6 +81,12 @@ class ServerOptions:
     model: str | None = None
     models_route: bool | str = True
     retry_after: float = 1.0
+    rate_limit: float | None = None
+    token_limit: float | None = None
+    burst: float = 60.0
+    rate_headers: bool = False
+    keep_alive: float = 75.0
+    port: int = 0
     log: Path | None = None
 
     def __post_init__(self) -> None:
@@ -99,6 +115,8 @@ class ChatServer:
         asked: a dict per chat request: hash, turn, nth (of this prompt and turn), fault, status, at.
         bodies: the request bodies, in order (kept where `keep_bodies`).
         peak: the most chat requests in flight at once.
+        throttled: chat requests that came too early and got a 429.
+        limiter: what is left of the rate limits.
     """
 
     def __init__(self, *, keep_bodies: bool = True, **options: Any) -> None:
@@ -108,7 +126,8 @@ class ChatServer:
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.counts: Counter[tuple[str, int]] = Counter()
-        self.in_flight = self.peak = 0
+        self.in_flight = self.peak = self.throttled = 0
+        self.limiter = RateLimiter(self.options.rate_limit, self.options.token_limit, self.options.burst)
         self.url = ""
         self._log: TextIO | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -116,13 +135,15 @@ class ChatServer:
 
     # -- life ---------------------------------------------------------------------------------------
 
-    async def start(self, port: int = 0) -> web.AppRunner:
+    async def start(self) -> web.AppRunner:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.01, keepalive_timeout=self.options.keep_alive
+        )
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
+        site = web.TCPSite(runner, "127.0.0.1", self.options.port, backlog=1024)
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         if self.options.log is not None:
@@ -182,22 +203,30 @@ class ChatServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = json.loads(await request.read())
         key = prompt_hash(body)
-        self.counts[key] += 1
+        wait = self.limiter.take(_tokens(body))
+        self.counts[key] += not wait
         if self.keep_bodies:
             self.bodies.append(body)
             self.headers.append(dict(request.headers))
-        fault = self._draw(key, self.counts[key])
+        fault = "rate_limit" if wait else self._draw(key, self.counts[key])
         record = {"hash": key[0], "turn": key[1], "nth": self.counts[key], "fault": fault, "at": time.time()}
-        response = self._refuse(request, body)
+        response = self._throttle(wait) if wait else self._refuse(request, body)
         if response is None:
             if self.options.latency:
                 await asyncio.sleep(self.options.latency)
             response = await self._misbehave(request, body, fault)
+        if self.options.rate_headers and not response.prepared:
+            response.headers.update(self.limiter.headers())
         record["status"] = response.status
         self.asked.append(record)
         if self._log is not None:
             self._log.write(json.dumps(record) + "\n")
         return response
+
+    def _throttle(self, wait: float) -> web.Response:
+        self.throttled += 1
+        told = {"retry-after-ms": f"{1000 * wait:.0f}"} if self.options.rate_headers else None
+        return error(429, "Rate limit reached.", code="rate_limit_exceeded", headers=told)
 
     # -- faults -------------------------------------------------------------------------------------
 
@@ -232,7 +261,7 @@ class ChatServer:
             message = f"The model `{body['model']}` does not exist or you do not have access to it."
             return error(404, message, code="model_not_found")
         for name in self.options.rejects:
-            if (refused := _reject(name, body)) is not None:
+            if (refused := reject(name, body)) is not None:
                 return refused
         return None
 
@@ -242,7 +271,7 @@ class ChatServer:
         if fault in CONNECTION_FAULTS:
             return await self._break(request, fault)
         if fault in STATUS_FAULTS:
-            return self._status(fault)
+            return status_answer(fault, self.options.retry_after)
         return web.json_response(completion(body, fault, self.options.seed))
 
     async def _break(self, request: web.Request, fault: str) -> web.StreamResponse:
@@ -264,92 +293,8 @@ class ChatServer:
         transport.close()
         return web.Response(status=499)
 
-    def _status(self, fault: str) -> web.Response:
-        seconds = self.options.retry_after
-        if fault == "429_retry_after":
-            return error(429, "Slow down.", headers={"Retry-After": f"{seconds:g}"})
-        if fault == "429_date":
-            return error(
-                429, "Slow down.", headers={"Retry-After": formatdate(time.time() + seconds, usegmt=True)}
-            )
-        if fault == "429_ms":
-            headers = {"retry-after-ms": f"{1000 * seconds:g}", "Retry-After": "99"}
-            return error(429, "Slow down.", headers=headers)
-        if fault == "429_quota":
-            return error(429, "You exceeded your current quota.", code="insufficient_quota")
-        if fault == "429_too_large":
-            return error(
-                429, "Request too large for gpt on tokens per min (TPM).", code="rate_limit_exceeded"
-            )
-        if fault == "403_moderation":
-            return error(403, "Your input was flagged by moderation.")
-        if fault == "html200":
-            return web.Response(text=HTML, content_type="text/html")
-        if fault == "html502":
-            return web.Response(text=HTML, content_type="text/html", status=502)
-        if fault == "half_json":
-            return web.Response(text='{"id": "x", "choices": [{"mess', content_type="application/json")
-        if fault == "empty_choices":
-            return web.json_response({"id": "x", "object": "chat.completion", "choices": []})
-        if fault == "no_message":
-            return web.json_response({"id": "x", "choices": [{"index": 0, "finish_reason": "stop"}]})
-        if fault == "list_json":
-            return web.json_response([1, 2, 3])
-        if fault == "error200":
-            return web.json_response({"error": {"message": "Provider is overloaded", "code": 502}})
-        if fault == "400":
-            return error(
-                400, "This model's maximum context length is 512 tokens.", code="context_length_exceeded"
-            )
-        return error(int(fault), f"The server says {fault}.")
-
-
-def _reject(name: str, body: Mapping[str, Any]) -> web.Response | None:
-    kind = (body.get("response_format") or {}).get("type")
-    if name == "unnamed_json_schema" and kind == "json_schema":
-        return error(400, "Bad request.")
-    if name == kind:
-        return error(400, f"'response_format.type' must not be '{kind}'.", param="response_format")
-    if name == "temperature" and body.get("temperature") not in (None, 1, 1.0):
-        message = "Unsupported value: 'temperature' does not support this value with this model."
-        return error(400, message, param="temperature", code="unsupported_value")
-    if name == "range" and body.get("temperature", 0) > 2:
-        message = "Invalid 'temperature': decimal above maximum value. Expected a value <= 2."
-        return error(400, message, param="temperature", code="decimal_above_max_value")
-    if name == "max_tokens" and "max_tokens" in body:
-        message = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
-        return error(400, message, param="max_tokens", code="unsupported_parameter")
-    if name == "seed" and "seed" in body:
-        return error(400, "Unrecognized request argument supplied: seed")
-    if name == "vllm_seed" and "seed" in body:
-        detail = [
-            {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
-        ]
-        return web.json_response({"detail": detail}, status=422)
-    if name == "prefill" and "continue_final_message" in body:
-        return error(
-            400, "Unrecognized request arguments supplied: add_generation_prompt, continue_final_message"
-        )
-    return None
-
-
-def error(
-    status: int,
-    message: str,
-    code: str | None = None,
-    param: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> web.Response:
-    body = {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
-    return web.json_response(body, status=status, headers=headers)
-
 
 # -- replies ------------------------------------------------------------------------------------------
-
-
-def share(*parts: object) -> float:
-    """A number from 0 to 1 that depends on the parts alone."""
-    return int(hashlib.sha256(repr(parts).encode()).hexdigest()[:12], 16) / 16**12
 
 
 def completion(body: Mapping[str, Any], fault: str = "", seed: int = 0) -> dict[str, Any]:
@@ -363,8 +308,7 @@ def completion(body: Mapping[str, Any], fault: str = "", seed: int = 0) -> dict[
         message["content"] = None
     if fault == "parts":
         message["content"] = [{"type": "text", "text": message["content"]}]
-    sent = sum(len(str(m["content"])) for m in body["messages"])
-    usage = {"prompt_tokens": sent // 4, "completion_tokens": len(str(message["content"])) // 4}
+    usage = {"prompt_tokens": _sent(body), "completion_tokens": len(str(message["content"])) // 4}
     return {
         "id": f"chatcmpl-{key[0]}-{key[1]}",
         "object": "chat.completion",
@@ -373,6 +317,15 @@ def completion(body: Mapping[str, Any], fault: str = "", seed: int = 0) -> dict[
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
         "usage": None if fault == "no_usage" else {**usage, "total_tokens": sum(usage.values())},
     }
+
+
+def _sent(body: Mapping[str, Any]) -> int:
+    return sum(len(str(m["content"])) for m in body["messages"]) // 4
+
+
+def _tokens(body: Mapping[str, Any]) -> int:
+    """What a request takes of the tokens per minute: the prompt and the longest reply it allows."""
+    return _sent(body) + int(body.get("max_tokens") or body.get("max_completion_tokens") or 0)
 
 
 def content(body: Mapping[str, Any], fault: str, seed: int) -> str:
@@ -426,16 +379,22 @@ def main() -> None:
     parser.add_argument("--key")
     parser.add_argument("--model")
     parser.add_argument("--retry-after", type=float, default=1.0)
+    parser.add_argument("--rate-limit", type=float)
+    parser.add_argument("--token-limit", type=float)
+    parser.add_argument("--burst", type=float, default=60.0)
+    parser.add_argument("--rate-headers", action="store_true")
     parser.add_argument("--log", type=Path)
     args = parser.parse_args()
     faults = {name: float(value or 1) for name, _, value in (item.partition("=") for item in args.fault)}
     server = ChatServer(
         keep_bodies=False, faults=faults, rejects=tuple(args.reject), latency=args.latency, seed=args.seed,
         key=args.key, model=args.model, retry_after=args.retry_after, log=args.log,
+        port=args.port, rate_limit=args.rate_limit, token_limit=args.token_limit, burst=args.burst,
+        rate_headers=args.rate_headers,
     )  # fmt: skip
 
     async def serve() -> None:
-        await server.start(args.port)
+        await server.start()
         print(f"listening on {server.url}", flush=True)
         await asyncio.Event().wait()
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from remelt import answers
 from remelt.errors import InputError
 from remelt.labels import MELT, custom_label_set
+
+from .builders import reply, request
 
 SCHEMA = answers.load_schema("melt", MELT)
 CHECKER = answers.Checker(SCHEMA, MELT)
@@ -45,7 +48,12 @@ def test_a_clean_answer() -> None:
         (f"```\n{GOOD}```", ("code_fence",)),
         (f"Here you are:\n```json\n{GOOD}\n```\nAnything else?", ("code_fence", "text_around_json")),
         (f"Sure! {GOOD} Hope that helps {{}}.", ("text_around_json",)),
-        (f'<think>maybe {{"a": 1}}</think>{GOOD}', ("text_around_json",)),
+        (f'<think>maybe {{"a": 1}}</think>{GOOD}', ("think_block",)),
+        (
+            f"<think>{GOOD.replace('Joy', 'Fear')}</think>\n```json\n{GOOD}\n```",
+            ("think_block", "code_fence"),
+        ),
+        (f'Perhaps {{"a": 1}}?\n</think>\n\nSo: {GOOD}', ("think_block", "text_around_json")),
         ("\ufeff\n" + GOOD, ()),
         (json.dumps(good("  joy")), ("label_case",)),
     ],
@@ -60,6 +68,9 @@ def test_what_is_tolerated_is_noted(raw: str, notes: tuple[str, ...]) -> None:
     ("raw", "problem"),
     [
         ("", "empty"),
+        (f"<think>It could be {GOOD}", "ends before its thoughts do"),
+        (f"<think>It could be {GOOD}</think>", "nothing but thoughts"),
+        (f"<think>It could be {GOOD}</think>Joy.", "no complete JSON object: Joy."),
         ("I'm sorry, I can't help with that.", "no complete JSON object"),
         (GOOD[:-3], "no complete JSON object"),
         ("[1, 2]", "no complete JSON object"),
@@ -152,6 +163,58 @@ def test_labels_are_put_into_every_schema_from_one_place() -> None:
     assert reasoning.index("reasoning") < reasoning.index("elements")
     elements = list(answers.load_schema("melt-reasoning", mine)["properties"]["elements"]["properties"])
     assert elements[-1] == "emotion"
+
+
+REASONING = answers.Checker(answers.load_schema("melt-reasoning", MELT), MELT)
+
+
+def test_reasoning_that_follows_the_label_is_no_reasoning() -> None:
+    voice = {"loudness": "a", "pitch": "b", "rhythm_speed": "c", "emotional_impact": "d"}
+    head = {"character": "Ross", "context": "He is back."}
+    label, reason = {"emotion": "Joy"}, {"reasoning": "He smiles."}
+    good_order = {**head, **reason, "elements": {**voice, **label}}
+    assert REASONING.judge(json.dumps(good_order)).status == "valid"
+    verdict = REASONING.judge(json.dumps({**head, "elements": {**voice, **label}, **reason}))
+    assert (verdict.status, verdict.label, verdict.notes) == ("invalid", None, ("label_first",))
+    assert verdict.problems == ("reasoning must be written before elements.emotion, not after it",)
+    verdict = REASONING.judge(json.dumps({**head, **reason, "elements": {**label, **voice}}))
+    assert verdict.problems[0].startswith("elements.loudness, elements.pitch")
+    assert CHECKER.judge(GOOD).status == "valid", "MELT's own prompt puts the label first"
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        (["why"], "'why', but among the properties it stands after 'label'"),
+        (
+            ["because"],
+            r"Bad name in 'x-remelt-before-label' 'because', expected one of \['first', 'note', 'why'\]",
+        ),
+        (["label"], "Bad name in 'x-remelt-before-label' 'label'"),
+        (["note"], "lists 'note', but 'note' is not 'required'"),
+        ("first", "expected a list out of"),
+    ],
+)
+def test_a_schema_that_puts_the_label_too_early_is_refused(
+    tmp_path: Path, before: object, message: str
+) -> None:
+    parts = {name: {"type": "string"} for name in ("first", "note", "label", "why")}
+    schema = {"x-remelt-label": "label", "properties": parts, "required": ["first", "label", "why"]}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({**schema, "x-remelt-before-label": ["first"]}))
+    assert answers.load_schema(str(path), MELT)["x-remelt-before-label"] == ["first"]
+    path.write_text(json.dumps({**schema, "x-remelt-before-label": before}))
+    with pytest.raises(InputError, match=message):
+        answers.load_schema(str(path), MELT)
+
+
+def test_a_reply_that_is_all_reasoning_says_what_to_do() -> None:
+    asked = request(0, schema=SCHEMA)
+    spent = reply(asked, raw="", finish_reason="length", output_tokens=512, reasoning_tokens=512)
+    verdict = CHECKER.check(asked, spent)
+    assert verdict.status == "invalid"
+    assert verdict.problems == ("all 512 output tokens went into reasoning; raise --max-tokens",)
+    assert "empty" in CHECKER.check(asked, replace(spent, reasoning_tokens=None)).problems[0]
 
 
 def test_broken_schemas_are_explained(tmp_path: Path) -> None:

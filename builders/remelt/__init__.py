@@ -3,6 +3,7 @@
 The main functions, loaded when first used:
 
 - `build_melt(MeltOptions(...))`: from corpus to audited dataset (recipes.melt)
+- `plan_melt(MeltOptions(...))`: what that will ask, cost and take, before anything is asked (recipes.melt)
 - `rebuild(source, out)`: a dataset again from its published replies (recipes.rebuild)
 - `load_corpus(source)`, `inspect_corpus(source)`: read and check a corpus (corpora)
 - `audit_dataset(out)`: change matrices, agreement, figures, report (recipes.finishing)
@@ -18,6 +19,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "AnnotatorOptions": ("annotators", "AnnotatorOptions"),
+    "BuildPlan": ("recipes.planning", "BuildPlan"),
     "BuildResult": ("recipes.finishing", "BuildResult"),
     "EngineOptions": ("engine", "EngineOptions"),
     "MeltOptions": ("recipes.melt", "MeltOptions"),
@@ -26,6 +28,7 @@ _PUBLIC = {
     "build_melt": ("recipes.melt", "build"),
     "inspect_corpus": ("corpora.inspection", "inspect"),
     "load_corpus": ("corpora", "load"),
+    "plan_melt": ("recipes.melt", "plan"),
     "rebuild": ("recipes.rebuild", "rebuild"),
     "find_problems": ("publishing", "find_problems"),
 }

@@ -1,6 +1,8 @@
 """From a raw reply to a verdict: parse the JSON, validate it, check the label and the speaker.
 
-Code fences and text around the JSON are tolerated and noted; a label off the list never becomes a neighbour.
+Code fences, thoughts and text around the JSON are tolerated and noted; a label off the list never becomes a
+neighbour. Where a schema wants fields written before the label (`x-remelt-before-label`), an answer that
+begins with the label is invalid: its reasoning would be made up afterwards.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,18 @@ import jsonschema
 from jsonschema import Draft202012Validator
 
 from . import resources
-from .errors import InputError
+from .errors import InputError, bad_value
 from .labels import LabelSet
 from .records import Reply, Request, Verdict
 
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n?(.*?)```", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_THOUGHT = re.compile(r"<(think|thinking)>.*?</\1>", re.DOTALL)
+_THINKING = re.compile(r"<(?:think|thinking)>")
+_THOUGHT_ENDS = re.compile(r"</(?:think|thinking)>")
 _LABELS = ["$labels"]
+_LABEL_KEY = "x-remelt-label"
+_BEFORE_KEY = "x-remelt-before-label"
 _MOST_STARTS = 40
 _MOST_PROBLEMS = 5
 
@@ -35,7 +42,8 @@ def load_schema(name: str, labels: LabelSet) -> dict[str, Any]:
         labels: replaces `["$labels"]` wherever it stands as an `enum`.
 
     Raises:
-        InputError: no such schema, not a JSON Schema (2020-12), or no label field.
+        InputError: no such schema, not a JSON Schema (2020-12), no label field, or a field that it wants
+            before the label stands after it or need not be given.
     """
     path = Path(name) if name.endswith(".json") else resources.find("schemas", f"{name}.json")
     try:
@@ -48,13 +56,44 @@ def load_schema(name: str, labels: LabelSet) -> dict[str, Any]:
     except jsonschema.SchemaError as error:
         raise InputError(f"{path}: not a JSON Schema (2020-12): {error.message}") from error
     schema = {key: _inject(value, list(labels.prompt_order)) for key, value in schema.items()}
-    label_field = schema.get("x-remelt-label")
+    label_field = schema.get(_LABEL_KEY)
     if not isinstance(label_field, str) or _property(schema, label_field) is None:
         raise InputError(
             f"{path}: 'x-remelt-label' must name the label's property, such as 'elements.emotion'; "
             f"it is {label_field!r}"
         )
+    _check_order(schema, label_field, path)
     return schema
+
+
+def _check_order(schema: Mapping[str, Any], label: str, path: Path) -> None:
+    """Refuses a schema whose own property order, which servers follow, puts the label too early."""
+    wanted = schema.get(_BEFORE_KEY, [])
+    places = list(_places(schema))
+    known = [name for name in places if name != label and not label.startswith(f"{name}.")]
+    if not isinstance(wanted, list):
+        raise InputError(f"{path}: Bad {_BEFORE_KEY!r} {wanted!r}, expected a list out of {known!r}")
+    for name in wanted:
+        if name not in known:
+            raise InputError(f"{path}: {bad_value(f'name in {_BEFORE_KEY!r}', name, known)}")
+        if places.index(name) > places.index(label):
+            raise InputError(
+                f"{path}: {_BEFORE_KEY!r} lists {name!r}, but among the properties it stands after "
+                f"{label!r}; models write an answer in that order"
+            )
+        node: Any = schema
+        for part in name.split("."):
+            if part not in node.get("required", ()):
+                raise InputError(f"{path}: {_BEFORE_KEY!r} lists {name!r}, but {part!r} is not 'required'")
+            node = node["properties"][part]
+
+
+def _places(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """The dotted names of all properties, in the order in which they are written."""
+    for name, part in schema.get("properties", {}).items():
+        yield above + name
+        if isinstance(part, Mapping):
+            yield from _places(part, f"{above}{name}.")
 
 
 def _inject(node: Any, labels: list[str]) -> Any:
@@ -83,13 +122,17 @@ class Checker:
     def __init__(self, schema: Mapping[str, Any], labels: LabelSet) -> None:
         self._validator = Draft202012Validator(dict(schema))
         self._labels = labels
-        self._label_path = str(schema["x-remelt-label"]).split(".")
+        self._label_path = str(schema[_LABEL_KEY]).split(".")
+        self._before = [(name, name.split(".")) for name in schema.get(_BEFORE_KEY, ())]
         self._echo = schema.get("x-remelt-echo")
 
     def check(self, request: Request, reply: Reply) -> Verdict:
         """The verdict on a reply: parsed, validated, label on the list, echoed speaker compared."""
         if reply.failure:
             return Verdict(status=reply.failure, problems=(reply.detail or f"the annotator {reply.failure}",))
+        if not reply.raw.strip() and reply.finish_reason == "length" and reply.reasoning_tokens:
+            spent = f"all {reply.output_tokens} output tokens went into reasoning; raise --max-tokens"
+            return Verdict(status="invalid", problems=(spent,))
         prefill = request.prefill if reply.means == "prefill" else ""
         return self.judge(reply.raw, prefill, reply.finish_reason, request.utterance.speaker)
 
@@ -113,6 +156,11 @@ class Checker:
                 "the label is not on the list",
             )
             return Verdict(status="invalid", answer=answer, problems=problems, notes=notes)
+        if late := [name for name, path in self._before if _precedes(self._label_path, path, answer)]:
+            problem = f"{', '.join(late)} must be written before {'.'.join(self._label_path)}, not after it"
+            return Verdict(
+                status="invalid", answer=answer, problems=(problem,), notes=(*notes, "label_first")
+            )
         if cut:
             notes = (*notes, "finish_length")
         flags: tuple[str, ...] = ()
@@ -163,6 +211,36 @@ def parse(raw: str, prefill: str = "") -> tuple[dict[str, Any] | None, tuple[str
         return None, (), "the reply is empty"
     if (found := _whole(text)) is not None:
         return found, (), ""
+    said = _without_thoughts(text)
+    if said is None:
+        return None, ("think_block",), f"the reply ends before its thoughts do: {_excerpt(text)}"
+    notes = ("think_block",) if said != text else ()
+    if notes and (found := _whole(said)) is not None:
+        return found, notes, ""
+    found, around, problem = _inside(said)
+    return found, (*notes, *around), problem
+
+
+def _without_thoughts(text: str) -> str | None:
+    """What follows a block of thoughts, in which JSON is no answer; None where the block does not end.
+
+    Some chat templates write the opening tag themselves, and the reply begins inside the block.
+
+    >>> _without_thoughts('<think>perhaps {"label": "Joy"}</think>\\n{"label": "Fear"}')
+    '{"label": "Fear"}'
+    """
+    if match := _THOUGHT.match(text):
+        return text[match.end() :].strip()
+    if _THINKING.match(text):
+        return None
+    end = _THOUGHT_ENDS.search(text)
+    return text[end.end() :].strip() if end and text[0] not in "{`" else text
+
+
+def _inside(text: str) -> tuple[dict[str, Any] | None, tuple[str, ...], str]:
+    """The object in a code fence or among other text; see `parse`."""
+    if not text:
+        return None, (), "the reply holds nothing but thoughts"
     fences = _FENCE.findall(text)
     for block in reversed(fences):
         if (found := _whole(block.strip())) is not None:
@@ -171,6 +249,17 @@ def parse(raw: str, prefill: str = "") -> tuple[dict[str, Any] | None, tuple[str
     if (found := _last(text)) is not None:
         return found, ("text_around_json",), ""
     return None, (), f"the reply holds no complete JSON object: {_excerpt(text)}"
+
+
+def _precedes(first: list[str], second: list[str], answer: Mapping[str, Any]) -> bool:
+    """Whether an answer has the one path's value before the other's; both are in it."""
+    node: Any = answer
+    for one, other in zip(first, second, strict=False):
+        if one != other:
+            keys = list(node)
+            return keys.index(one) < keys.index(other)
+        node = node[one]
+    return False
 
 
 def _refuse_constant(name: str) -> Any:

@@ -45,6 +45,19 @@ class RequestRejected(RemeltError):
     """The annotator refuses this one request for good (too long, blocked content); the others go on."""
 
 
+class FieldRefused(RequestRejected):
+    """The annotator refuses a field of this request; refused in every request, it ends the run.
+
+    Args:
+        message: what the server said.
+        advice: what to change where all requests are refused for it.
+    """
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
 class AnnotatorError(RemeltError):
     """No request can succeed (wrong key, unknown model); the run stops at once."""
 

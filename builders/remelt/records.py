@@ -13,6 +13,9 @@ Stage = Literal["selection", "annotation"]
 Status = Literal["valid", "invalid", "refused", "error"]
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def utterance_key(corpus: str, split: str, dialogue: int | str, utterance: int | str) -> str:
     """The one id of an utterance; `diaX_uttY` alone is not unique across the splits of MELD.
 
@@ -28,7 +31,7 @@ def canonical_json(value: object) -> str:
     >>> canonical_json({"b": 1, "a": "é"})
     '{"a":"é","b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _canonical.encode(value)
 
 
 def digest(value: object) -> str:
@@ -37,6 +40,23 @@ def digest(value: object) -> str:
     Unpaired surrogates, which some corpora carry, are hashed as such instead of raising.
     """
     return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class _LastDigest:
+    """`digest` that knows the last object it was given: all requests of a run share one schema."""
+
+    def __init__(self) -> None:
+        self._last: tuple[object, str] = (None, "")
+
+    def __call__(self, value: object) -> str:
+        known, found = self._last
+        if known is not value:
+            found = digest(value)
+            self._last = (value, found)
+        return found
+
+
+_schema_digests = _LastDigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +161,7 @@ class Request:
 
     @cached_property
     def schema_hash(self) -> str:
-        return digest(self.schema)
+        return _schema_digests(self.schema)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,10 +147,11 @@ async def test_a_failed_start_leaves_nothing_behind(
 async def test_the_users_own_key_and_server_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere/v1")
-    options = AnnotatorOptions(base_url=StubServer.url, timeout=5.0)
+    spare = ("http://elsewhere:1/v1",)
+    options = AnnotatorOptions(base_url=StubServer.url, timeout=5.0, more_urls=spare)
     chat = local._Embedded("local/x", "x", options, "own-key")
-    client = chat._connect()
-    assert (client.api_key, str(client.base_url)) == ("own-key", f"{StubServer.url}/")
+    assert (chat._connected().key, chat._servers.first.base_url) == ("own-key", StubServer.url)
     assert chat.endpoint == "local"
+    assert len(chat._servers.all) == 1
     assert chat._options.timeout >= 1800
     await chat.close()

@@ -18,25 +18,25 @@ from servers import ChatServer
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "words", "charged"),
     [
-        ("408", "408"),
-        ("409", "409"),
-        ("500", "500"),
-        ("503", "503"),
-        ("html502", "502: an HTML page"),
-        ("html200", "not JSON (an HTML page)"),
-        ("half_json", "not JSON"),
-        ("empty_choices", "no choice"),
-        ("no_message", "no message"),
-        ("list_json", "no chat completion"),
-        ("error200", "overloaded"),
-        ("drop", "disconnected"),
-        ("drop_half", ""),
-        ("garbage", ""),
+        ("408", "408", False),
+        ("409", "409", False),
+        ("500", "500", False),
+        ("503", "503", False),
+        ("html502", "502: an HTML page", False),
+        ("html200", "not JSON (an HTML page)", True),
+        ("half_json", "not JSON", True),
+        ("empty_choices", "no choice", True),
+        ("no_message", "no message", True),
+        ("list_json", "no chat completion", True),
+        ("error200", "overloaded", False),
+        ("drop", "disconnected", True),
+        ("drop_half", "", True),
+        ("garbage", "", True),
     ],
 )
-async def test_asked_again_later(fault: str, words: str) -> None:
+async def test_asked_again_later(fault: str, words: str, charged: bool) -> None:
     with ChatServer(faults={f"{fault}:once": 1}) as server:
         annotator = chat(server)
         request = make()
@@ -44,6 +44,7 @@ async def test_asked_again_later(fault: str, words: str) -> None:
             await annotator.answer(request, request.messages, 0)
         assert words in str(caught.value)
         assert not caught.value.throttled
+        assert caught.value.charged is charged
         reply = await ask(annotator, request)
         assert reply.failure == ""
         assert reply.means == "json_schema"
@@ -55,8 +56,9 @@ async def test_a_server_that_hangs_is_given_up(fault: str) -> None:
     with ChatServer(faults={f"{fault}:once": 1}) as server:
         annotator = chat(server, timeout=0.5)
         started = time.perf_counter()
-        with pytest.raises(TransientError, match=r"0\.5 s|[Tt]imed? ?out"):
+        with pytest.raises(TransientError, match=r"0\.5 s|[Tt]imed? ?out") as caught:
             await annotator.answer(make(), make().messages, 0)
+        assert caught.value.charged
         assert time.perf_counter() - started < 2
         assert (await ask(annotator, make())).failure == ""
 
@@ -71,6 +73,7 @@ async def test_rate_limits(fault: str, low: float | None, high: float | None) ->
             await ask(chat(server), make())
         assert len(server.asked) == 1
     assert caught.value.throttled
+    assert not caught.value.charged
     if low is None or high is None:
         assert caught.value.retry_after is None
     else:
@@ -167,8 +170,9 @@ async def test_nobody_at_the_address() -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     with pytest.raises(AnnotatorError, match=rf"Cannot reach {url}.*base URL right"):
         await chat(url).start()
-    with pytest.raises(TransientError, match=r"[Cc]onnect"):
+    with pytest.raises(TransientError, match=r"[Cc]onnect") as caught:
         await ask(chat(url), make())
+    assert not caught.value.charged
 
 
 async def test_start_does_not_ask_for_a_reply_and_takes_a_missing_route() -> None:

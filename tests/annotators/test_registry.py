@@ -49,7 +49,7 @@ def test_finding_annotators_loads_nothing_heavy() -> None:
     code = (
         "import sys, remelt.annotators as a; a.schemes();"
         "print([m for m in ('openai', 'httpx2', 'aiohttp', 'pyarrow', 'yaml', 'ftfy', 'xllamacpp',"
-        " 'huggingface_hub', 'jsonschema') if m in sys.modules])"
+        " 'huggingface_hub', 'jsonschema', 'torch', 'transformers', 'llguidance') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"

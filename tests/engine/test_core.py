@@ -1,82 +1,23 @@
 import asyncio
+import itertools
+import math
+import sqlite3
 import time
-from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from remelt.answers import Checker
 from remelt.engine import EngineOptions, Stats, Stop, annotate
 from remelt.errors import AnnotatorError, InputError, Interrupted, RequestRejected, TransientError
 from remelt.journal import Journal
-from remelt.labels import custom_label_set
-from remelt.records import Annotation, Message, Reply, Request
+from remelt.records import Message, Reply, Request
 
-from ..builders import SCHEMA, reply, request
-
-CHECKER = Checker(SCHEMA, custom_label_set(["Anger", "Joy", "Neutral"]))
-Script = Callable[[Request, int, int], "str | Exception"]
+from ..builders import request
+from .fakes import CHECKER, GOOD, Scripted, collect
 
 
-class Scripted:
-    """Answers by a function of (request, attempt, number of earlier calls for this attempt)."""
-
-    name, model, endpoint = "test/model", "model", "test"
-
-    def __init__(self, script: Script, seconds: float = 0.0) -> None:
-        self.script, self.seconds = script, seconds
-        self.notices: list[str] = []
-        self.calls: Counter[tuple[str, int]] = Counter()
-        self.flying = self.most_flying = 0
-
-    async def start(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def answer(self, asked: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
-        place = (asked.utterance.id, attempt)
-        before = self.calls[place]
-        self.calls[place] += 1
-        self.flying += 1
-        self.most_flying = max(self.most_flying, self.flying)
-        try:
-            await asyncio.sleep(self.seconds)
-            said = self.script(asked, attempt, before)
-        finally:
-            self.flying -= 1
-        if isinstance(said, Exception):
-            raise said
-        return reply(asked, attempt, raw=said, request_key="")
-
-
-GOOD = '{"label": "Joy"}'
-
-
-async def collect(
-    annotator: Scripted, journal: Journal, rows: int = 20, stop: Stop | None = None, **options: float
-) -> tuple[dict[str, Annotation], Stats]:
-    stats = Stats(rows=rows)
-    settings = EngineOptions(**{"concurrency": 4, "wait": 0.001, **options})  # type: ignore[arg-type]
-    found = {}
-    async for annotation in annotate(
-        (request(n) for n in range(rows)),
-        annotator,
-        journal,
-        CHECKER.check,
-        lambda asked, history: asked.messages,
-        settings,
-        stats,
-        stop or Stop(),
-    ):
-        assert annotation.utterance.id not in found
-        found[annotation.utterance.id] = annotation
-    return found, stats
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "j.sqlite")
+def conversation(asked: Request, history: object) -> tuple[Message, ...]:
+    return asked.messages
 
 
 async def test_every_row_is_answered_and_committed(journal: Journal) -> None:
@@ -251,7 +192,92 @@ async def test_a_full_disk_stops_the_run(journal: Journal) -> None:
     assert 0 < journal.count() < 100
 
 
-@pytest.mark.parametrize("bad", [{"concurrency": 0}, {"retries": -1}, {"tries": 0}])
+async def test_max_rows_ends_the_run_after_so_many_whole_rows(journal: Journal) -> None:
+    await collect(Scripted(), journal, 5)
+    annotator = Scripted(lambda asked, attempt, before: GOOD if attempt else "no")
+    stats = Stats()
+    with pytest.raises(Interrupted, match="7 rows were asked, no more than --max-rows says"):
+        await collect(annotator, journal, 30, stats=stats, max_rows=7)
+    assert len({row for row, _ in annotator.calls}) == 7
+    # Also the repair turns of the rows that were taken.
+    assert (stats.reused, stats.valid, stats.repairs, journal.count()) == (5, 12, 7, 19)
+    found, stats = await collect(Scripted(), journal, 30, max_rows=18)
+    assert (len(found), stats.reused, stats.asked) == (30, 12, 18)
+
+
+async def test_after_the_deadline_nothing_is_sent_and_what_is_in_flight_ends(journal: Journal) -> None:
+    annotator = Scripted(seconds=0.05)
+    with pytest.raises(Interrupted, match=r"the deadline of 0.002 minutes has passed"):
+        await collect(annotator, journal, 500, deadline=0.12)
+    assert journal.count() == sum(annotator.calls.values())
+    assert 4 <= journal.count() < 40
+
+
+async def test_the_deadline_ends_a_pause(journal: Journal) -> None:
+    begun = time.monotonic()
+    with pytest.raises(Interrupted, match="deadline"):
+        await collect(
+            Scripted(lambda *_: TransientError("429", 60, throttled=True)), journal, 5, deadline=0.1
+        )
+    assert time.monotonic() - begun < 10
+
+
+async def test_requests_are_read_as_they_are_needed(journal: Journal) -> None:
+    read = []
+
+    def endless() -> Iterator[Request]:
+        for number in itertools.count():
+            read.append(number)
+            yield request(number)
+
+    seen = 0
+    settings = EngineOptions(concurrency=2)
+    run = annotate(endless(), Scripted(), journal, CHECKER.check, conversation, settings, Stats(), Stop())
+    async for _ in run:
+        seen += 1
+        # Whoever reads slowly holds the engine back.
+        await asyncio.sleep(0.001)
+        assert len(read) - seen < 350
+        if seen == 400:
+            break
+    await run.aclose()
+
+
+async def test_who_stops_reading_ends_the_run(journal: Journal) -> None:
+    annotator = Scripted(seconds=0.002)
+    run = annotate(
+        map(request, range(500)), annotator, journal, CHECKER.check, conversation, EngineOptions(),
+        Stats(), Stop(),
+    )  # fmt: skip
+    async for _ in run:
+        break
+    await run.aclose()
+    assert annotator.flying == 0
+    assert journal.count() <= sum(annotator.calls.values()) < 400
+
+
+async def test_a_journal_that_cannot_store_ends_the_run(journal: Journal) -> None:
+    """No row counts, and no repair turn is asked, before its reply is durable."""
+    stats = Stats()
+    journal._db.execute("CREATE TRIGGER t BEFORE INSERT ON replies BEGIN SELECT RAISE(ABORT, 'no'); END")
+    annotator = Scripted(lambda *_: "unusable")
+    with pytest.raises(sqlite3.IntegrityError, match="no"):
+        await collect(annotator, journal, 500, stats=stats)
+    assert stats.done == 0
+    assert {attempt for _, attempt in annotator.calls} == {0}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"concurrency": 0}, {"retries": -1}, {"tries": 0}, {"least_concurrency": 0}, {"max_rows": 0}],
+)
 def test_bad_options_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(InputError, match="expected a whole number from"):
         EngineOptions(**bad)
+
+
+@pytest.mark.parametrize("name", ["budget", "deadline", "requests_per_minute", "tokens_per_minute"])
+@pytest.mark.parametrize("value", [0, -1, math.nan])
+def test_bad_amounts_are_refused(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"Bad {name} {value}, expected a number above 0"):
+        EngineOptions(**{name: value})  # type: ignore[arg-type]

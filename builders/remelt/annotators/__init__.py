@@ -4,7 +4,8 @@ An annotator's specification is its scheme and, after `/` or `:`, what the schem
 `openai/gpt-4o-2024-08-06`, `local/smollm2`, `mock:invalid=0.1`, `replay:train=labels.csv`.
 A new annotator is one module here with a `SCHEME` and a function
 `create(spec: str, options: AnnotatorOptions) -> Annotator`; it imports heavy packages inside functions,
-because all annotator modules are read to find the one that is asked for.
+because all annotator modules are read to find the one that is asked for. `FORM` says how a specification
+looks, `FORMATS` which answer formats it takes (see `base.USUAL_FORMATS`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from types import ModuleType
 
 from ..errors import InputError, bad_value
 from ..protocols import Annotator
-from .base import AnnotatorOptions
+from .base import USUAL_FORMATS, AnnotatorOptions
 
 __all__ = ["AnnotatorOptions", "create", "schemes"]
 
@@ -55,6 +56,9 @@ def create(spec: str, options: AnnotatorOptions) -> Annotator:
     known = schemes()
     if scheme not in known:
         raise InputError(bad_value("annotator", spec, [_form(s) for s in known]))
+    formats = getattr(known[scheme], "FORMATS", USUAL_FORMATS)
+    if options.answer_format not in formats:
+        raise InputError(bad_value(f"answer format of {_form(scheme)}", options.answer_format, formats))
     build: Callable[[str, AnnotatorOptions], Annotator] = known[scheme].create
     return build(spec.strip(), options)
 

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError, bad_value
+from ..protocols import BatchOptions
 
-AnswerFormat = Literal["auto", "json_schema", "json_object", "grammar", "prefill", "prompt"]
+AnswerFormat = Literal[
+    "auto", "json_schema", "json_object", "grammar", "prefill", "prompt", "scoring", "scoring-plain"
+]
 ANSWER_FORMATS: tuple[AnswerFormat, ...] = (
     "auto",
     "json_schema",
@@ -16,7 +19,11 @@ ANSWER_FORMATS: tuple[AnswerFormat, ...] = (
     "grammar",
     "prefill",
     "prompt",
+    "scoring",
+    "scoring-plain",
 )
+# What an annotator takes whose module names no `FORMATS` of its own.
+USUAL_FORMATS = ANSWER_FORMATS[:6]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +35,15 @@ class AnnotatorOptions:
         timeout: seconds to wait for one whole reply before it is asked again (openai); a local model
             has an hour at least.
         answer_format: how the JSON structure is asked for: by `response_format` (json_schema, json_object),
-            by giving the answer's first characters (prefill), by the prompt alone (prompt), or auto:
-            json_schema, then json_object, then prompt, as far as the server takes them (openai, local).
+            by the server's grammar fields (grammar), by giving the answer's first characters (prefill), by
+            the prompt alone (prompt), or auto:
+            json_schema, then json_object, then prompt, as far as the server takes them (openai, local), or
+            grammar (hf). With scoring and scoring-plain nothing is written: the labels' probabilities are
+            compared, with or without calibration (hf).
         concurrency: requests in flight at most; the connection pool is made to fit (openai, local).
         seed: seed of the mock annotator where its specification names none (mock).
-        threads: processor threads of the embedded model (local).
-        slots: requests the embedded model works on at once; None to choose (local).
+        threads: processor threads of a model in this process (local, hf).
+        slots: requests a model in this process works on at once; None to choose (local, hf).
         context: tokens of context for each slot of the embedded model (local).
         splits: the splits that are built; a label file that names no split needs exactly one (replay).
         more_urls: addresses of further servers that serve the same model; used in turn with the first,
@@ -41,6 +51,7 @@ class AnnotatorOptions:
         logprobs: ask for the log-probabilities of the label (openai, local, hf).
         prices: file with prices and context sizes that go before the known ones (openai, openai-batch).
         device: `cpu`, `cuda`, or None to choose (hf).
+        batch: limits and waits of batches (openai-batch).
         column: the column that holds the label in a label file; None to find it (replay).
     """
 
@@ -57,6 +68,7 @@ class AnnotatorOptions:
     logprobs: bool = False
     prices: Path | None = None
     device: str | None = None
+    batch: BatchOptions = BatchOptions()
     column: str | None = None
 
     def __post_init__(self) -> None:

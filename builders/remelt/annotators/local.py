@@ -168,6 +168,6 @@ class _Embedded(OpenAIChat):
     """
 
     def __init__(self, name: str, model: str, options: AnnotatorOptions, key: str) -> None:
-        options = replace(options, timeout=max(options.timeout, _PATIENCE))
+        options = replace(options, timeout=max(options.timeout, _PATIENCE), more_urls=())
         super().__init__(name, model, options, endpoint=_ENDPOINT)
         self._key = key

@@ -2,7 +2,8 @@
 
 The answer's structure is asked for by `response_format` where the server takes it, else by the prompt; what
 a server refuses is found out once, by the first request, and recorded in `notices`. One call sends one
-request (more only while fields are being refused): pacing and retries are the engine's work.
+request (more only while fields are being refused, or where one of several servers sends it away): pacing and
+retries are the engine's work.
 """
 
 from __future__ import annotations
@@ -15,31 +16,30 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlsplit
+from typing import Any, NoReturn
 
 from ..errors import AnnotatorError, InputError, RequestRejected, TransientError
 from ..protocols import Annotator
-from ..records import Message, Reply, Request
+from ..records import Estimate, Message, RateLimits, Reply, Request
 from . import known_models
 from .base import AnnotatorOptions
-from .openai_errors import Kind, ServerSaid, causes, kind, read_error, tidy
-from .openai_plan import Negotiation, Plan, blames_format, named_parameter, named_schema
+from .estimates import Estimator
+from .openai_errors import Kind, ServerSaid, kind, read_error, tidy
+from .openai_plan import Negotiation, blames_format, first_plan, named_parameter, named_schema
 from .openai_reply import read_reply
-
-if TYPE_CHECKING:
-    import httpx2
-    import openai
+from .openai_servers import KEY, Server, Servers, key_problem
+from .openai_transport import Answer, Encoder, Transport
+from .openai_transport import shown_url as shown_url
 
 SCHEME = "openai"
 FORM = "openai/MODEL"
 
 _OFFICIAL = "https://api.openai.com/v1"
-_KEY = "OPENAI_API_KEY"
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_HELLO = 10.0
+_ROUTE = "/chat/completions"
 _HEAD_START = 3.0
 _MOST_REJECTED = 20
+# Gateways that gave up waiting: the model behind them may have answered, and be paid for it.
+_GATEWAY_TIMEOUTS = (504, 524)
 
 
 def create(spec: str, options: AnnotatorOptions) -> Annotator:
@@ -60,15 +60,15 @@ class OpenAIChat:
     Args:
         name: as given on the command line.
         model: the model id to ask for.
-        options: base URL, time limit, answer format, connections.
+        options: base URLs, time limit, answer format, connections.
         endpoint: what stands in request keys instead of the base URL (the embedded model's port changes
-            from run to run).
+            from run to run); with it the environment's headers are not for this server.
 
     Attributes:
         retires: ISO date on which the model is switched off, where the server or we know it.
 
     Raises:
-        InputError: the base URL is no http(s) address.
+        InputError: a base URL is no http(s) address, or is given twice.
     """
 
     def __init__(
@@ -76,21 +76,21 @@ class OpenAIChat:
     ) -> None:
         base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or _OFFICIAL
         self.name, self.model = name, model
-        self._base_url = base_url.strip().rstrip("/")
-        self._shown = shown_url(self._base_url)
-        self.endpoint = self._shown if endpoint is None else endpoint
         self.notices: list[str] = []
-        self._key = os.environ.get(_KEY, "").strip()
-        self._options = options
-        auto = options.answer_format == "auto"
-        plan = Plan("json_schema" if auto else options.answer_format)
-        self._negotiation = Negotiation(plan, auto, self.notices)
+        self._servers = Servers((base_url, *options.more_urls), model, self.notices)
+        self.endpoint = self._servers.first.shown if endpoint is None else endpoint
+        self._key = os.environ.get(KEY, "").strip()
+        self._options, self._embedded = options, endpoint is not None
+        self._price = known_models.find(model, options.prices)
+        plan, told = first_plan(model, options, self._price is not None and self._price.reasoning)
+        self.notices.extend(told)
+        self._negotiation = Negotiation(plan, options.answer_format == "auto", self.notices)
         self._scout: asyncio.Event | None = None
         self._named: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
         self._rejected = 0
-        self._models: tuple[str, ...] = ()
-        self._client: openai.AsyncOpenAI | None = None
-        self._price = known_models.find(model)
+        self._estimator = Estimator(model, self._price)
+        self._encoder = Encoder()
+        self._transport: Transport | None = None
         self.retires = self._price.retires if self._price else None
 
     # -- protocol -----------------------------------------------------------------------------------
@@ -99,16 +99,30 @@ class OpenAIChat:
         """Checks that there is a key and that the server is there; asks for nothing that costs.
 
         Raises:
-            AnnotatorError: no key for OpenAI's own server, a refused key, or nobody at the address.
+            AnnotatorError: no key for OpenAI's own server, a refused key, nobody at any address, or
+                another model at one of several.
         """
-        if not self._key and self._base_url == _OFFICIAL:
-            raise AnnotatorError(
-                f"{self._shown} needs an API key: set the environment variable {_KEY}, or name another "
-                "server by its base URL"
-            )
+        for server in self._servers.all:
+            if not self._key and server.base_url == _OFFICIAL:
+                raise AnnotatorError(
+                    f"{server.shown} needs an API key: set the environment variable {KEY}, or name another "
+                    "server by its base URL"
+                )
         if not (self._key.isascii() and self._key.isprintable()):
-            raise AnnotatorError(f"The environment variable {_KEY} holds characters that no key has")
-        await self._list_models()
+            raise AnnotatorError(f"The environment variable {KEY} holds characters that no key has")
+        await self._servers.start(self._connected())
+        date = self._servers.first.models.get(self.model, {}).get("shutdown_date")
+        if isinstance(date, str) and date:
+            self.retires = date
+
+    @property
+    def limits(self) -> RateLimits | None:
+        """The rate limits that the servers told last; None before they have told any."""
+        return self._servers.limits
+
+    def estimate(self, request: Request, messages: tuple[Message, ...]) -> Estimate:
+        """What sending these messages will take; see `estimates.Estimator`."""
+        return self._estimator.estimate(request, messages)
 
     async def answer(self, request: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
         """Sends one request; see `protocols.Annotator.answer`."""
@@ -119,9 +133,10 @@ class OpenAIChat:
 
     async def close(self) -> None:
         """Closes the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        await self._servers.close()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
 
     # -- one request --------------------------------------------------------------------------------
 
@@ -152,10 +167,13 @@ class OpenAIChat:
         bid, tries = self._negotiation.open(), 0
         while True:
             body = bid.plan.body(self.model, request, messages, attempt, self._schema(request.schema))
-            tries += 1
             started = time.perf_counter()
-            payload = await self._send(body)
+            server, answer, sent = await self._servers.post(
+                self._connected(), _ROUTE, self._encoder.encode(body)
+            )
             seconds = time.perf_counter() - started
+            tries += sent
+            payload = self._read(server, answer)
             if not isinstance(payload, ServerSaid):
                 break
             what = kind(payload)
@@ -163,13 +181,17 @@ class OpenAIChat:
             if not about_a_field or not self._negotiation.refused(
                 bid, body, payload, guess=what == "refused_field"
             ):
-                await self._give_up(what, body, payload)
-        reply = read_reply(payload, request, attempt, self._price, self._redact)
+                await self._give_up(server, what, body, payload)
+        try:
+            reply = read_reply(payload, request, attempt, self._price, self._redact)
+        except TransientError as error:
+            error.charged = True
+            raise
         self._negotiation.accepted(bid)
         return replace(
             reply,
             means=bid.plan.means(request),
-            detail="; ".join(part for part in (reply.detail, bid.plan.detail) if part),
+            detail="; ".join(part for part in (reply.detail, bid.plan.noted(request)) if part),
             seconds=seconds,
             tries=tries,
         )
@@ -180,65 +202,55 @@ class OpenAIChat:
             self._named = (schema, named_schema(schema))
         return self._named[1]
 
-    async def _send(self, body: Mapping[str, Any]) -> Mapping[str, Any] | ServerSaid:
-        """One POST: the answer's JSON object, or what the server said instead.
+    def _read(self, server: Server, answer: Answer) -> Mapping[str, Any] | ServerSaid:
+        """The answer's JSON object, or what the server said instead.
 
         Raises:
-            TransientError: no answer, or one that cannot be read.
+            TransientError: it cannot be read.
         """
-        import httpx2
-
-        client = self._connect()
+        status, headers, content = answer
+        if status >= 400:
+            return read_error(status, headers, content, self._key)
         try:
-            # `post` with a raw response: building and checking typed objects halves the rows per second.
-            response = await asyncio.wait_for(
-                client.post("/chat/completions", cast_to=httpx2.Response, body=body), self._options.timeout
-            )
-        except asyncio.TimeoutError:
-            raise TransientError(f"{self._shown} gave no reply in {self._options.timeout:g} s") from None
-        except self._status_error as error:
-            answer = error.response
-            return read_error(answer.status_code, answer.headers, answer.content, self._key)
-        except self._connection_errors as error:
-            raise TransientError(f"{self._shown}: {self._cause(error)}") from error
-        return self._read(response)
-
-    def _read(self, response: httpx2.Response) -> Mapping[str, Any] | ServerSaid:
-        try:
-            payload = json.loads(response.content)
+            payload = json.loads(content)
         except (ValueError, RecursionError):
-            said = read_error(response.status_code, response.headers, response.content, self._key)
+            said = read_error(status, headers, content, self._key)
             raise TransientError(
-                f"{self._shown} answered with something that is not JSON ({said.message or 'nothing'})"
+                f"{server.shown} answered with something that is not JSON ({said.message or 'nothing'})",
+                charged=True,
             ) from None
         if not isinstance(payload, dict):
-            raise TransientError(f"{self._shown} answered with JSON that is no chat completion")
+            raise TransientError(
+                f"{server.shown} answered with JSON that is no chat completion", charged=True
+            )
         if payload.get("error") and not payload.get("choices"):
             # Gateways pass on their provider's failure with status 200 and the real status in the body.
             code = payload["error"].get("code") if isinstance(payload["error"], dict) else None
             status = code if isinstance(code, int) and 400 <= code < 600 else 502
-            return read_error(status, response.headers, response.content, self._key)
+            return read_error(status, headers, content, self._key)
         return payload
 
     # -- errors -------------------------------------------------------------------------------------
 
-    async def _give_up(self, what: Kind, body: Mapping[str, Any], said: ServerSaid) -> NoReturn:
+    async def _give_up(
+        self, server: Server, what: Kind, body: Mapping[str, Any], said: ServerSaid
+    ) -> NoReturn:
         """Raises what an error answer means when asking otherwise would not help."""
-        told = f"{self._shown} answered {said.status}: {said.message}"
+        told = f"{server.shown} answered {said.status}: {said.message}"
         if what in ("transient", "throttled"):
-            raise TransientError(told, said.retry_after, throttled=what == "throttled")
+            charged = said.status in _GATEWAY_TIMEOUTS
+            raise TransientError(told, said.retry_after, throttled=what == "throttled", charged=charged)
         if what == "key":
-            raise AnnotatorError(self._key_problem(said))
+            raise AnnotatorError(key_problem(server, said, self._key))
         if what == "quota":
-            raise AnnotatorError(f"{told} (the account behind {_KEY} has no credit left for this)")
+            raise AnnotatorError(f"{told} (the account behind {KEY} has no credit left for this)")
         if what == "model":
             raise AnnotatorError(
-                f"{self._shown} has no model {self.model!r}: {said.message}{await self._choices()}"
+                f"{server.shown} has no model {self.model!r}: {said.message}{await self._choices(server)}"
             )
         if what == "route":
             raise AnnotatorError(
-                f"{told}; there is no chat route at {self._shown}/chat/completions "
-                "(a base URL often ends in /v1)"
+                f"{told}; there is no chat route at {server.shown}{_ROUTE} (a base URL often ends in /v1)"
             )
         if not self._negotiation.settled:
             self._refuse_all(what, body, said, told)
@@ -258,110 +270,25 @@ class OpenAIChat:
         if self._rejected >= _MOST_REJECTED:
             raise AnnotatorError(f"the first {self._rejected} requests were all refused; the last: {told}")
 
-    def _key_problem(self, said: ServerSaid) -> str:
-        if not self._key:
-            return f"{self._shown} wants an API key ({said.status}: {said.message}): set {_KEY}"
-        return (
-            f"{self._shown} refuses the API key in the environment variable {_KEY} "
-            f"({said.status}: {said.message})"
-        )
-
-    def _cause(self, error: BaseException) -> str:
-        """The words of the innermost exception that has some; the client's own say little."""
-        words = [f"{type(e).__name__}: {e}" if str(e) else type(e).__name__ for e in causes(error)]
-        return self._redact(next((w for w in reversed(words) if ": " in w), words[-1]))
-
     def _redact(self, text: str) -> str:
         return tidy(text, self._key)
 
     # -- server -------------------------------------------------------------------------------------
 
-    def _connect(self) -> openai.AsyncOpenAI:
-        if self._client is None:
-            import aiohttp
-            import httpx2
-            import openai
-
-            self._status_error = openai.APIStatusError
-            self._connection_errors = (openai.OpenAIError, httpx2.HTTPError, aiohttp.ClientError, OSError)
+    def _connected(self) -> Transport:
+        if self._transport is None:
             room = self._options.concurrency + 2
-            self._client = openai.AsyncOpenAI(
-                api_key=self._key or "none",
-                base_url=self._base_url,
-                max_retries=0,
-                timeout=httpx2.Timeout(self._options.timeout, connect=min(self._options.timeout, 30.0)),
-                http_client=openai.DefaultAioHttpClient(
-                    limits=httpx2.Limits(max_connections=room, max_keepalive_connections=room),
-                    # A proxy of the environment cannot reach this machine's own loopback.
-                    trust_env=urlsplit(self._base_url).hostname not in _LOOPBACK,
-                ),
-            )
-        return self._client
+            self._transport = Transport(self._key, self._options.timeout, room, not self._embedded)
+        return self._transport
 
-    async def _list_models(self) -> None:
-        """Reads GET /models, a route that many servers leave out; only a refused key is a problem.
-
-        Raises:
-            AnnotatorError: nobody is at the address, or the key is refused.
-        """
-        import aiohttp
-        import httpx2
-
-        client = self._connect()
-        try:
-            response = await asyncio.wait_for(client.get("/models", cast_to=httpx2.Response), _HELLO)
-            data = json.loads(response.content)["data"]
-            models = {str(entry["id"]): entry for entry in data}
-        except self._status_error as error:
-            if error.status_code == 401:
-                said = read_error(401, error.response.headers, error.response.content, self._key)
-                raise AnnotatorError(self._key_problem(said)) from None
-            return
-        except self._connection_errors as error:
-            lost = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-            if any(isinstance(e, lost) for e in causes(error)):
-                raise AnnotatorError(
-                    f"Cannot reach {self._shown}: {self._cause(error)}. Is the server running and the "
-                    "base URL right?"
-                ) from None
-            return
-        except (asyncio.TimeoutError, ValueError, KeyError, TypeError):
-            return
-        self._models = tuple(models)
-        date = models.get(self.model, {}).get("shutdown_date")
-        if isinstance(date, str) and date:
-            self.retires = date
-
-    async def _choices(self) -> str:
+    async def _choices(self, server: Server) -> str:
         """The server's models as the end of a sentence, the most similar first; empty if it tells none."""
-        if not self._models:
-            with contextlib.suppress(AnnotatorError):
-                await self._list_models()
-        if not self._models:
+        if not server.models:
+            with contextlib.suppress(AnnotatorError, TransientError):
+                await self._servers.look(self._connected(), server)
+        if not server.models:
             return ""
-        near = difflib.get_close_matches(self.model, self._models, n=5, cutoff=0.3)
-        names = [*near, *(m for m in self._models if m not in near)]
+        near = difflib.get_close_matches(self.model, server.models, n=5, cutoff=0.3)
+        names = [*near, *(m for m in server.models if m not in near)]
         more = f" and {len(names) - 12} more" if len(names) > 12 else ""
         return f"; it has {names[:12]!r}{more}"
-
-
-def shown_url(base_url: str) -> str:
-    """A base URL as it may be shown and stored: without user, password and query.
-
-    Raises:
-        InputError: not an http or https address.
-
-    >>> shown_url("http://me:secret@localhost:8000/v1?key=abc")
-    'http://localhost:8000/v1'
-    """
-    try:
-        parts = urlsplit(base_url)
-        port = f":{parts.port}" if parts.port else ""
-        host = parts.hostname or ""
-    except ValueError:
-        host, port, parts = "", "", urlsplit("")
-    if parts.scheme not in ("http", "https") or not host:
-        plain = base_url.rpartition("@")[2].partition("?")[0]
-        raise InputError(f"Bad base URL {plain!r}, expected one like 'http://localhost:8000/v1'")
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}{port}{parts.path}".rstrip("/")

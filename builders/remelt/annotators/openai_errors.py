@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 Kind = Literal["transient", "throttled", "quota", "key", "model", "route", "rejected", "refused_field"]
 
-_SECRET = re.compile(r"\b(?:sk|pk|rk|gsk|hf)[-_][\w*.-]{6,}|(?<=Bearer )\S+")
+_SECRET = re.compile(r"\b(?:sk|pk|rk|gsk|hf)[-_][\w*.-]{6,}|(?<=Bearer )\S+|(?<=://)[^/\s@]+(?=@)")
 _MODEL = re.compile(
     r"model\b.{0,120}\b(?:(?:does )?not (?:exist|found)|not have access|decommissioned|deprecated|retired)"
     r"|(?:unknown|invalid|no such) model|model_not_found|unrecognized model",

@@ -8,8 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..records import Message, Request
-from .base import AnswerFormat
+from .base import AnnotatorOptions, AnswerFormat
 from .openai_errors import ServerSaid
+
+# One of these is understood by llama.cpp, by vLLM, by older vLLM; each passes over the others.
+GRAMMAR_FIELDS = ("json_schema", "structured_outputs", "guided_json")
+MOST_ALTERNATIVES, FEWER_ALTERNATIVES = 20, 5
+_OURS = {*GRAMMAR_FIELDS, "logprobs"}
 
 _LOWER: Mapping[str, AnswerFormat] = {"json_schema": "json_object", "json_object": "prompt"}
 _FORMAT = re.compile(
@@ -20,6 +25,10 @@ _UNSUPPORTED = re.compile(
     r"|unexpected|extra[ _](?:input|field|f)|only the default|deprecated|cannot both",
     re.IGNORECASE,
 )
+_TYPE = re.compile(r"json_object|\btype\b")
+_SCHEMA = re.compile(r"(?<!json_)schema")
+_LOGPROBS = re.compile(r"(?<![\w-])(?:top_)?logprobs?(?![\w-])", re.IGNORECASE)
+_NOT_FOR_REASONING = ("temperature", "top_p")
 _CONTINUE = {"add_generation_prompt": False, "continue_final_message": True}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")
@@ -33,18 +42,26 @@ class Plan:
         answer_format: how the JSON structure is asked for.
         dropped: parameters that are not sent.
         renamed: True where max_tokens is sent as max_completion_tokens.
+        turned: True where the server has refused the other of these two names already.
+        bare: True where json_object is asked for without the schema.
+        alternatives: likeliest tokens to ask for at each place; 0 for no log-probabilities.
     """
 
     answer_format: AnswerFormat
     dropped: tuple[str, ...] = ()
     renamed: bool = False
+    turned: bool = False
+    bare: bool = False
+    alternatives: int = 0
 
-    @property
-    def detail(self) -> str:
-        """What is notable about a reply to this plan; empty for nothing."""
-        parts = [f"sent without {name}" for name in self.dropped]
-        if self.renamed and "max_tokens" not in self.dropped:
+    def noted(self, request: Request) -> str:
+        """What is notable about how a request was sent; empty for nothing."""
+        asked = {name for name, value in request.parameters.items() if value is not None} | _OURS
+        parts = [f"sent without {name}" for name in self.dropped if name in asked]
+        if self.renamed and "max_tokens" in asked and "max_tokens" not in self.dropped:
             parts.append("max_tokens sent as max_completion_tokens")
+        if self.answer_format == "json_object" and not self.bare:
+            parts.append("json_object sent with the schema")
         return "; ".join(parts)
 
     def means(self, request: Request) -> str:
@@ -80,15 +97,52 @@ class Plan:
             if name == "seed":
                 # A repair turn with the first turn's seed is likely to repeat the first turn's fault.
                 value = value + attempt
-            body["max_completion_tokens" if self.renamed and name == "max_tokens" else name] = value
-        if self.answer_format == "json_schema":
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        elif self.answer_format == "json_object":
-            body["response_format"] = {"type": "json_object"}
-        elif self.answer_format == "prefill" and request.prefill:
+            body[self.limit if name == "max_tokens" else name] = value
+        if self.alternatives:
+            body |= {"logprobs": True, "top_logprobs": self.alternatives}
+        if self.answer_format == "prefill" and request.prefill:
             body["messages"].append({"role": "assistant", "content": sendable(request.prefill)})
-            body.update(_CONTINUE)
-        return body
+        return body | self._structure(request, schema)
+
+    @property
+    def limit(self) -> str:
+        """How the limit on the reply's tokens is called."""
+        return "max_completion_tokens" if self.renamed else "max_tokens"
+
+    def _structure(self, request: Request, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that ask for the answer's structure."""
+        if self.answer_format == "json_schema":
+            return {"response_format": {"type": "json_schema", "json_schema": schema}}
+        if self.answer_format == "json_object":
+            bare = {"type": "json_object"}
+            return {"response_format": bare if self.bare else {**bare, "schema": schema["schema"]}}
+        if self.answer_format == "grammar":
+            named = {"structured_outputs": {"json": schema["schema"]}}
+            return {
+                name: named.get(name, schema["schema"]) for name in GRAMMAR_FIELDS if name not in self.dropped
+            }
+        return dict(_CONTINUE) if self.answer_format == "prefill" and request.prefill else {}
+
+
+def first_plan(model: str, options: AnnotatorOptions, reasoning: bool = False) -> tuple[Plan, list[str]]:
+    """What to begin with, and what to tell of it.
+
+    Args:
+        model: the model that will be asked.
+        options: answer format and log-probabilities.
+        reasoning: whether it is known to think before it answers; such models take no temperature.
+    """
+    plan = Plan(
+        "json_schema" if options.answer_format == "auto" else options.answer_format,
+        alternatives=MOST_ALTERNATIVES if options.logprobs else 0,
+    )
+    if not reasoning:
+        return plan, []
+    notice = (
+        f"{model} is a reasoning model: {' and '.join(_NOT_FOR_REASONING)} are not sent, max_tokens is sent "
+        "as max_completion_tokens and covers the reasoning too"
+    )
+    return replace(plan, dropped=_NOT_FOR_REASONING, renamed=True), [notice]
 
 
 def named_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,25 +190,37 @@ def adapt(plan: Plan, body: Mapping[str, Any], said: ServerSaid, auto: bool) -> 
     Returns:
         None where the refusal names no field that can be left out.
     """
-    if auto and blames_format(body, said):
-        return lowered(plan, said)
+    if blames_format(body, said) and (change := lowered(plan, said, auto)) is not None:
+        return change
+    if plan.alternatives and _LOGPROBS.search(said.text):
+        return _fewer(plan, said)
     if not _UNSUPPORTED.search(said.text):
         return None
     name = named_parameter(body, said)
-    if name == "max_tokens" and not plan.renamed:
-        notice = f"the server refuses max_tokens ({said.message}); sent as max_completion_tokens"
-        return replace(plan, renamed=True), notice
     if name is None:
         return None
-    name = "max_tokens" if name == "max_completion_tokens" and plan.renamed else name
+    if name == plan.limit and not plan.turned:
+        plan = replace(plan, renamed=not plan.renamed, turned=True)
+        return plan, f"the server refuses {name} ({said.message}); sent as {plan.limit}"
+    name = "max_tokens" if name == plan.limit else name
     return replace(
         plan, dropped=(*plan.dropped, name)
     ), f"the server refuses {name} ({said.message}); not sent"
 
 
-def lowered(plan: Plan, said: ServerSaid) -> tuple[Plan, str] | None:
-    """The plan with the next weaker answer format; None where there is none."""
-    weaker = _LOWER.get(plan.answer_format)
+def lowered(plan: Plan, said: ServerSaid, auto: bool = True) -> tuple[Plan, str] | None:
+    """The plan with the next weaker answer format; None where there is none.
+
+    Args:
+        plan: what the refused request was made by.
+        said: the refusal.
+        auto: whether the format may be another than the one that was asked for.
+    """
+    about_schema = _SCHEMA.search(said.text) or not _TYPE.search(said.text)
+    if plan.answer_format == "json_object" and not plan.bare and about_schema:
+        notice = f"the server refuses json_object with a schema ({said.message}); sent without the schema"
+        return replace(plan, bare=True), notice
+    weaker = _LOWER.get(plan.answer_format) if auto else None
     if weaker is None:
         return None
     means = "the prompt alone" if weaker == "prompt" else weaker
@@ -162,9 +228,22 @@ def lowered(plan: Plan, said: ServerSaid) -> tuple[Plan, str] | None:
     return replace(plan, answer_format=weaker), notice
 
 
+def _fewer(plan: Plan, said: ServerSaid) -> tuple[Plan, str]:
+    """The plan with fewer log-probabilities, or none."""
+    if plan.alternatives > FEWER_ALTERNATIVES and not _UNSUPPORTED.search(said.text):
+        notice = f"the server refuses {plan.alternatives} log-probabilities ({said.message}); asked for 5"
+        return replace(plan, alternatives=FEWER_ALTERNATIVES), notice
+    notice = f"the server refuses logprobs ({said.message}); there are no soft labels"
+    return replace(plan, alternatives=0, dropped=(*plan.dropped, "logprobs")), notice
+
+
 def named_parameter(body: Mapping[str, Any], said: ServerSaid) -> str | None:
     """The parameter that a refusal names, among those that were sent."""
-    sent = [name for name in body if name not in ("model", "messages", "response_format", *_CONTINUE)]
+    kept = ("model", "messages", "response_format", *_CONTINUE)
+    if len(grammar := _grammar(body)) == 1:
+        # The last one is the answer format itself.
+        kept = (*kept, *grammar)
+    sent = [name for name in body if name not in kept]
     if _field(said) in body:
         return said.param if said.param in sent else None
     # Of two that exclude each other the temperature stays.
@@ -178,10 +257,13 @@ def blames_format(body: Mapping[str, Any], said: ServerSaid) -> bool:
     """Whether a refusal is about how the answer's structure was asked for."""
     if any(name in body and name in said.message for name in _CONTINUE):
         return True
-    if "response_format" not in body:
-        return False
+    asking = ("response_format", *_grammar(body)) if "response_format" in body else _grammar(body)
     field = _field(said)
-    return field == "response_format" if field in body else bool(_FORMAT.search(said.message))
+    return bool(asking) and (field in asking if field in body else bool(_FORMAT.search(said.message)))
+
+
+def _grammar(body: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name in GRAMMAR_FIELDS if name in body)
 
 
 def _field(said: ServerSaid) -> str:
@@ -239,8 +321,8 @@ class Negotiation:
             bid.untold = (*bid.untold, notice)
             self._tell(bid)
             return True
-        if guess and self.auto and named_parameter(body, said) is None:
-            change = lowered(bid.plan, said)
+        if guess and named_parameter(body, said) is None:
+            change = lowered(bid.plan, said, self.auto)
         if change is None:
             return False
         bid.plan, notice = change

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import TransientError
 from ..records import Reply, Request
+from . import soft_labels
 from .known_models import KnownModel
 from .openai_plan import sendable
+
+# Where servers put what a model thought: vLLM, SGLang and DeepSeek; OpenRouter and newer vLLM.
+_THOUGHTS = ("reasoning_content", "reasoning")
 
 
 def read_reply(
@@ -20,6 +25,8 @@ def read_reply(
     redact: Callable[[str], str],
 ) -> Reply:
     """The reply in a chat completion.
+
+    What a model thought is counted, and is part of the reply's text only where the server leaves it there.
 
     Args:
         payload: the completion's JSON object.
@@ -37,7 +44,10 @@ def read_reply(
     raw = _text(message.get("content"))
     refusal = _text(message.get("refusal"))
     failed = bool(refusal) or finish == "content_filter"
-    sent, received, cached = _tokens(payload.get("usage"))
+    usage = _usage(payload.get("usage"))
+    reasoning = usage.reasoning
+    if reasoning is None and not raw.strip() and finish == "length" and _thought(message):
+        reasoning = usage.output
     return Reply(
         request_key=request.key,
         utterance_id=request.utterance.id,
@@ -48,9 +58,12 @@ def read_reply(
         failure="refused" if failed else "",
         detail=redact(sendable(refusal) or "stopped by the server's content filter") if failed else "",
         finish_reason=finish,
-        input_tokens=sent,
-        output_tokens=received,
-        cost=None if price is None or sent is None else round(price.cost(sent, received or 0, cached), 9),
+        input_tokens=usage.input,
+        output_tokens=usage.output,
+        cached_tokens=usage.cached,
+        reasoning_tokens=reasoning,
+        cost=_cost(usage, price),
+        label_logprobs="" if failed else _label_logprobs(choice, raw, request),
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
 
@@ -74,13 +87,54 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _tokens(usage: Any) -> tuple[int | None, int | None, int]:
-    """Input, output and cached input tokens."""
+def _thought(message: Mapping[str, Any]) -> str:
+    """What the model thought, where the server gives it beside the answer."""
+    return next((text for name in _THOUGHTS if (text := _text(message.get(name)))), "")
+
+
+def _label_logprobs(choice: Mapping[str, Any], raw: str, request: Request) -> str:
+    return soft_labels.from_logprobs(choice.get("logprobs"), raw, request.schema, request.prefill)
+
+
+@dataclass(frozen=True, slots=True)
+class _Usage:
+    """Tokens of one completion; those of its reasoning are among the output's. None: not told."""
+
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+    reasoning: int | None = None
+
+
+def _usage(usage: Any) -> _Usage:
     if not isinstance(usage, dict):
-        return None, None, 0
-    details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
-    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), cached or 0
+        return _Usage()
+    sent, received, total = (
+        _count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    )
+    cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
+    if received is not None and reasoning and _left_out(sent or 0, received, reasoning, total):
+        received += reasoning
+    if cached is not None and sent is not None:
+        cached = min(cached, sent)
+    return _Usage(sent, received, cached, reasoning)
+
+
+def _left_out(sent: int, received: int, reasoning: int, total: int | None) -> bool:
+    """Whether the tokens of the reasoning come on top of the completion's, as some servers count."""
+    return reasoning > received or total == sent + received + reasoning
+
+
+def _detail(usage: Mapping[str, Any], group: str, name: str) -> int | None:
+    details = usage.get(group)
+    return _count(details.get(name)) if isinstance(details, dict) else None
+
+
+def _cost(usage: _Usage, price: KnownModel | None) -> float | None:
+    if price is None or usage.input is None:
+        return None
+    return round(price.cost(usage.input, usage.output or 0, usage.cached or 0), 9)
 
 
 def _count(value: Any) -> int | None:

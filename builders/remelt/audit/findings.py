@@ -100,6 +100,7 @@ class Findings:
         overall: all splits together.
         splits: one record per split, in order.
         build: counts, attrition, dropped rows by reason, replies; None for other tables.
+        run: speed, retries, rate limits and latencies of the run that asked; None where nothing says so.
         reference: published values beside ours; None where there are none.
         unmatched: per side the ids without a partner; None unless two datasets were joined.
         caveats: sentences that belong beside the numbers.
@@ -116,6 +117,7 @@ class Findings:
     unmatched: Mapping[str, tuple[str, ...]] | None
     caveats: tuple[str, ...]
     folder: Path
+    run: Mapping[str, Any] | None = None
     files: tuple[str, ...] = field(default=())
 
     @property
@@ -132,6 +134,7 @@ class Findings:
             "overall": self.overall.as_dict(),
             "splits": {name: scope.as_dict() for name, scope in self.splits.items()},
             "build": None if self.build is None else dict(self.build),
+            "run": None if self.run is None else dict(self.run),
             "reference": None if self.reference is None else self.reference.as_dict(),
             "unmatched": None if unmatched is None else {name: list(ids) for name, ids in unmatched.items()},
             "caveats": list(self.caveats),
@@ -154,6 +157,7 @@ def find(table: Table, build: BuildInfo | None, options: AuditOptions, folder: P
         unmatched=table.unmatched,
         caveats=caveats(table, overall, splits, build),
         folder=folder,
+        run=build.get("run") if build else None,
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..engine import Stats
 
 _PLAIN_EVERY = 10.0
+_LIVE_EVERY = 0.1
 
 
 def reporter(plain: bool, quiet: bool) -> Reporter:
@@ -25,8 +26,7 @@ def reporter(plain: bool, quiet: bool) -> Reporter:
 
 def line(stats: Stats) -> str:
     """What happened so far, in one line."""
-    elapsed = max(time.monotonic() - stats.started, 1e-6)
-    rate = (stats.done - stats.reused) / elapsed
+    rate = stats.rows_per_second
     left = stats.rows - stats.done
     parts = [
         f"{stats.done:,}/{stats.rows:,} rows",
@@ -35,12 +35,22 @@ def line(stats: Stats) -> str:
         f"{rate:.1f} rows/s",
         f"{stats.input_tokens + stats.output_tokens:,} tokens",
     ]
+    if stats.batches:
+        name = "1 batch" if stats.batches == 1 else f"{stats.batches:,} batches"
+        parts.append(f"{name} at the server: {stats.batch_rows:,} of {stats.in_flight:,} rows done there")
     if stats.reused:
         parts.insert(1, f"{stats.reused:,} from the journal")
     if stats.cost:
         parts.append(f"${stats.cost:.4f}")
+    if (usual := stats.latencies.percentile(0.5)) is not None and usual >= 0.01:
+        slow = stats.latencies.percentile(0.99) or usual
+        parts.append(f"{usual:.2g} s a request (99 %: {slow:.2g} s)")
+    if stats.replies and stats.unusable:
+        parts.append(f"{100 * stats.unusable / stats.replies:.2g} % unusable")
+    if stats.repairs:
+        parts.append(f"{stats.repairs:,} repair turns")
     if stats.throttled:
-        parts.append(f"{stats.throttled:,} rate limits")
+        parts.append(f"{stats.throttled:,} rate limits ({stats.paused:.0f} s held back)")
     if stats.failed_tries:
         parts.append(f"{stats.failed_tries:,} failed tries")
     if left and rate > 0:
@@ -89,6 +99,7 @@ class LiveReporter(Reporter):
         self._console = Console(stderr=True)
         self._bar: Any = None
         self._task: Any = None
+        self._shown = 0.0
 
     def stage(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)
@@ -97,6 +108,12 @@ class LiveReporter(Reporter):
         self._console.print(f"note: {text}", style="yellow", markup=False, highlight=False)
 
     def progress(self, stats: Stats) -> None:
+        # Called for every row; nobody reads faster than this.
+        if time.monotonic() - self._shown >= _LIVE_EVERY:
+            self._show(stats)
+
+    def _show(self, stats: Stats) -> None:
+        self._shown = time.monotonic()
         if self._bar is None:
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -113,6 +130,6 @@ class LiveReporter(Reporter):
 
     def annotated(self, stats: Stats) -> None:
         if self._bar is not None:
-            self.progress(stats)
+            self._show(stats)
             self._bar.stop()
             self._bar = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .batches import annotate_in_batches
 from .core import annotate
 from .options import EngineOptions
 from .stats import Stats, Stop
 
-__all__ = ["EngineOptions", "Stats", "Stop", "annotate"]
+__all__ = ["EngineOptions", "Stats", "Stop", "annotate", "annotate_in_batches"]

@@ -19,11 +19,12 @@ class EngineOptions:
         longest_wait: upper limit of one wait in seconds.
         outage: seconds without any reply after which the run stops (and can be resumed).
         least_concurrency: requests in flight that a struggling server is left with at least.
-        requests_per_minute, tokens_per_minute: limits to keep to; None to learn them from the server,
-            and to send as fast as it answers where it tells none.
+        requests_per_minute, tokens_per_minute: limits to keep to, beside those that the server tells; None
+            for no more than these, and to send as fast as the server answers where it tells none. Tokens
+            count as the annotator estimates them, and as the reply says once it is there.
         budget: US dollars that the journal's replies and everything in flight may come to; None for no cap.
         max_rows: utterances to ask about in this run at most, those answered before not counted.
-        deadline: seconds after which no new row is taken; None for none.
+        deadline: seconds after which nothing new is sent; None for none.
     """
 
     concurrency: int = 8
@@ -40,6 +41,12 @@ class EngineOptions:
     deadline: float | None = None
 
     def __post_init__(self) -> None:
-        for name, low in (("concurrency", 1), ("retries", 0), ("tries", 1)):
-            if getattr(self, name) < low:
-                raise InputError(f"Bad {name} {getattr(self, name)!r}, expected a whole number from {low}")
+        least = {"concurrency": 1, "retries": 0, "tries": 1, "least_concurrency": 1, "max_rows": 1}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise InputError(f"Bad {name} {value!r}, expected a whole number from {low}")
+        for name in ("requests_per_minute", "tokens_per_minute", "budget", "deadline"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"Bad {name} {value!r}, expected a number above 0")

@@ -16,6 +16,7 @@ from .frontmatter import card_problems, front_matter
 from .layout import AUDIT, CARD, CONFIGS, shards
 from .markdown import Markdown, code, fence, inline, link, number, percent, table
 from .parquet import write_bytes
+from .soft import SOFT
 from .summary import SplitSummary, Summary, summarise
 
 
@@ -126,6 +127,7 @@ def _context(out: Path, manifest: Mapping[str, Any], summary: Summary, title: st
         "mismatch_share": mismatches / characters if characters else None,
         "matrices": [_matrix(split, summary.labels) for split in summary.splits if split.rows],
         "columns": _columns(out, manifest),
+        "soft": _has_column(out, manifest, SOFT),
         "flags": [[flag, count] for flag, count in summary.flags.items()],
         "defects": _defects(manifest),
         "versions": [f"{name} {version}" for name, version in manifest["versions"].items()],
@@ -219,6 +221,10 @@ def _matrix(split: SplitSummary, labels: tuple[str, ...]) -> dict[str, Any]:
         "head": ["", *labels, "all"],
         "lines": [*lines, [Markdown("**all**"), *(split.after[name] for name in labels), split.rows]],
     }
+
+
+def _has_column(out: Path, manifest: Mapping[str, Any], name: str) -> bool:
+    return name in pq.read_schema(shards(out, manifest["files"], "default", manifest["splits"][0])[0]).names
 
 
 def _columns(out: Path, manifest: Mapping[str, Any]) -> list[list[str]]:

@@ -9,13 +9,14 @@ from typing import Any
 from ..labels import LabelSet
 from ..records import Utterance
 from .fields import AnswerShape, answer_shape
+from .soft import SOFT
 
 INT64 = range(-(2**63), 2**63)
 BEFORE_FIELDS = (
     "id", "speaker", "text", "text_repaired", "dialogue_id", "utterance_id", "season", "episode",
     "start", "end", "duration", "label", "original_label", "changed",
 )  # fmt: skip
-AFTER_FIELDS = ("character_match", "flags", "clip", "annotator")
+AFTER_FIELDS = ("character_match", "flags", "clip", "annotator", SOFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Columns:
         original_labels: those of the original label's: `labels`, then further corpus labels, sorted.
         integer_dialogue, integer_utterance: whether these ids are int64 columns; else they are strings.
         shape: the answer's leaves.
+        soft: whether there is a column of soft labels.
     """
 
     labels: tuple[str, ...]
@@ -34,10 +36,20 @@ class Columns:
     integer_dialogue: bool
     integer_utterance: bool
     shape: AnswerShape
+    soft: bool = False
 
 
-def columns_of(utterances: Iterable[Utterance], label_set: LabelSet, schema: Mapping[str, Any]) -> Columns:
-    """Decides the columns from all utterances of a build, kept and dropped, and its answer schema."""
+def columns_of(
+    utterances: Iterable[Utterance], label_set: LabelSet, schema: Mapping[str, Any], soft: bool = False
+) -> Columns:
+    """Decides the columns from all utterances of a build, kept and dropped, and its answer schema.
+
+    Args:
+        utterances: all of them.
+        label_set: the new labels.
+        schema: the answer's schema.
+        soft: whether any reply carries log-probabilities of the labels.
+    """
     corpus_labels: set[str] = set()
     dialogue = utterance = True
     for row in utterances:
@@ -52,6 +64,7 @@ def columns_of(utterances: Iterable[Utterance], label_set: LabelSet, schema: Map
         integer_dialogue=dialogue,
         integer_utterance=utterance,
         shape=answer_shape(schema, reserved=(*BEFORE_FIELDS, *AFTER_FIELDS)),
+        soft=soft,
     )
 
 
@@ -72,10 +85,12 @@ def data_features(columns: Columns) -> Any:
         "original_label": ClassLabel(names=list(columns.original_labels)),
         **dict.fromkeys(("changed", "character_match"), Value("bool")),
         "flags": List(text),
+        SOFT: List(number),
     }
+    after = [name for name in AFTER_FIELDS if name != SOFT or columns.soft]
     fields = {field.column: text for field in columns.shape.fields}
     return Features(
-        {name: fixed[name] for name in BEFORE_FIELDS} | fields | {name: fixed[name] for name in AFTER_FIELDS}
+        {name: fixed[name] for name in BEFORE_FIELDS} | fields | {name: fixed[name] for name in after}
     )
 
 

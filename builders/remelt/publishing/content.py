@@ -33,6 +33,7 @@ class DatasetContent:
         attrition: one record per split and rule: rule, split, alone, in_order, left.
         options: everything else that was set.
         notes: sentences for the reader of the card.
+        run: what the annotation run did (`engine.Stats.as_dict`); None where there was none.
         created: UTC time in ISO 8601; empty for now.
     """
 
@@ -51,6 +52,7 @@ class DatasetContent:
     attrition: Sequence[object] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    run: Mapping[str, Any] | None = None
     created: str = ""
 
     def utterances(self) -> list[Utterance]:

@@ -15,6 +15,7 @@ from .content import DatasetContent
 from .layout import AUDIT, FOLDERS, MANIFEST, shard_path
 from .manifest import build_manifest, file_entry, published_files, read_manifest, write_manifest
 from .parquet import Staged, commit, shard, shard_count, stage_table
+from .soft import has_soft_labels
 from .tables import annotations_table, data_table, dropped_table
 
 
@@ -38,7 +39,8 @@ def publish(out: Path, content: DatasetContent) -> dict[str, Any]:
     """
     content.check()
     manifest = build_manifest(content)
-    columns = columns_of(content.utterances(), content.label_set, content.schema)
+    soft = has_soft_labels(content.annotations)
+    columns = columns_of(content.utterances(), content.label_set, content.schema, soft)
     before = _earlier_files(out)
     staged: list[Staged] = []
     try:

@@ -71,6 +71,7 @@ def build_manifest(content: DatasetContent) -> dict[str, Any]:
         "counts": count_rows(content),
         "attrition": [plain(row) for row in content.attrition],
         "replies": _replies(content.annotations),
+        **({} if content.run is None else {"run": plain(content.run)}),
         "notes": list(content.notes),
         "files": {},
         "versions": {"python": platform.python_version(), **_versions()},

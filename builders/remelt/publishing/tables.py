@@ -10,6 +10,7 @@ import pyarrow as pa
 from ..errors import InputError
 from ..records import Annotation, Drop, Request, Utterance, canonical_json
 from .columns import Columns, annotations_features, data_features, dropped_features
+from .soft import SOFT, soft_label
 from .surrogates import escape
 
 MISMATCH = "character_mismatch"
@@ -40,6 +41,10 @@ def data_table(annotations: Sequence[Annotation], columns: Columns) -> pa.Table:
         "flags": [(*a.utterance.flags, *a.verdict.flags) for a in kept],
         "annotator": [a.request.annotator for a in kept],
     }
+    if columns.soft:
+        values[SOFT] = [
+            soft_label(a.replies[-1].label_logprobs, columns.labels, a.utterance.id) for a in kept
+        ]
     for field in columns.shape.fields:
         values[field.column] = [field.value(a.verdict.answer) for a in kept]
     return _table(values, data_features(columns), [row.id for row in rows])
@@ -158,7 +163,7 @@ def _table(values: Mapping[str, Sequence[Any]], features: Any, ids: Sequence[str
 def _array(field: Any, values: Sequence[Any], ids: Sequence[str]) -> Any:
     if pa.types.is_string(field.type):
         return pa.array([None if v is None else escape(v) for v in values], field.type)
-    if pa.types.is_list(field.type):
+    if pa.types.is_list(field.type) and pa.types.is_string(field.type.value_type):
         return pa.array([[escape(v) for v in items] for items in values], field.type)
     try:
         return pa.array(values, field.type)

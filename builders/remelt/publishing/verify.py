@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import InputError
@@ -129,6 +130,11 @@ def _columns(tables: Tables, manifest: Mapping[str, Any]) -> Columns:
         integer_dialogue=integer["dialogue_id"],
         integer_utterance=integer["utterance_id"],
         shape=answer_shape(manifest["schema"]["json"], reserved=(*BEFORE_FIELDS, *AFTER_FIELDS)),
+        soft=any(
+            pc.any(pc.not_equal(table["label_logprobs"], "")).as_py()
+            for (config, _), table in tables.items()
+            if config == "annotations" and "label_logprobs" in table.column_names
+        ),
     )
 
 

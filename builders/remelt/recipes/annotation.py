@@ -6,23 +6,25 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from ..engine import EngineOptions, Stats, Stop, annotate
-from ..errors import Interrupted
+from ..batch_log import BatchLog
+from ..engine import EngineOptions, Stats, Stop, annotate, annotate_in_batches
+from ..errors import InputError, Interrupted
 from ..journal import Journal
-from ..protocols import Annotator, Check, Conversation
+from ..protocols import Annotator, BatchAnnotator, Check, Conversation
 from ..records import Annotation, Drop, Request
 from .reporting import Reporter
 
 T = TypeVar("T")
+_LOOK = 1.0
 
 
 def run(
     requests: Sequence[Request],
-    annotator: Annotator,
+    annotator: Annotator | BatchAnnotator,
     journal: Journal,
     check: Check,
     conversation: Conversation,
@@ -31,12 +33,15 @@ def run(
 ) -> tuple[tuple[Annotation, ...], Stats]:
     """Annotates all requests; the first Ctrl-C waits for what is in flight, the second does not.
 
+    An annotator that works in batches is asked that way; Ctrl-C leaves its batches to the server.
+
     Returns:
         The annotations in the order of the requests, and what happened.
 
     Raises:
         Interrupted: stopped before the end; everything answered is in the journal.
         AnnotatorError: no request can succeed.
+        InputError: batches of the same model are under way at the server, and this annotator works online.
     """
 
     async def main() -> tuple[tuple[Annotation, ...], Stats]:
@@ -45,15 +50,17 @@ def run(
         found: list[Annotation | None] = [None] * len(requests)
         with _signals(stop, stats, reporter):
             try:
+                common = (journal, check, conversation, options, stats, stop)
+                if isinstance(annotator, BatchAnnotator):
+                    answers = annotate_in_batches(requests, annotator, *common)
+                else:
+                    _refuse_open_batches(annotator, journal)
+                    answers = annotate(requests, annotator, *common)
                 await annotator.start()
-                told = 0
-                answers = annotate(requests, annotator, journal, check, conversation, options, stats, stop)
-                async with contextlib.aclosing(answers):
+                async with _telling(annotator.notices, stats, reporter) as tell, contextlib.aclosing(answers):
                     async for annotation in answers:
                         found[place[annotation.utterance.id]] = annotation
-                        for notice in annotator.notices[told:]:
-                            reporter.notice(notice)
-                        told = len(annotator.notices)
+                        tell()
                         reporter.progress(stats)
             except asyncio.CancelledError:
                 raise Interrupted("stopped at once; replies in flight were given up") from None
@@ -63,6 +70,49 @@ def run(
         return tuple(a for a in found if a is not None), stats
 
     return _run(main())
+
+
+def _refuse_open_batches(annotator: Annotator, journal: Journal) -> None:
+    """What waits in batches would be asked, and paid for, once more."""
+    left = BatchLog(journal).unfinished(annotator.model, annotator.endpoint)
+    if left:
+        names = ", ".join(record.id or record.mark for record in left[:3])
+        raise InputError(
+            f"{annotator.model} has batches that are not done ({names}): go on with --annotator "
+            f"{left[0].annotator}, or cancel them with `remelt batches {journal.path.parent.parent} --cancel "
+            "all` and give that command once more"
+        )
+
+
+@contextlib.asynccontextmanager
+async def _telling(notices: list[str], stats: Stats, reporter: Reporter) -> AsyncIterator[Callable[[], None]]:
+    """Gives what passes new notices on; while batches are waited for, it happens by itself."""
+    told, seen = 0, (0, 0, 0)
+
+    def tell() -> None:
+        nonlocal told
+        for notice in notices[told:]:
+            reporter.notice(notice)
+        told = len(notices)
+
+    async def watch() -> None:
+        nonlocal seen
+        while True:
+            await asyncio.sleep(_LOOK)
+            tell()
+            now = (stats.batches, stats.in_flight, stats.batch_rows)
+            if stats.batches and now != seen:
+                seen = now
+                reporter.progress(stats)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield tell
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        tell()
 
 
 @contextlib.contextmanager
@@ -76,7 +126,7 @@ def _signals(stop: Stop, stats: Stats, reporter: Reporter) -> Iterator[None]:
                 task.cancel()
             return
         stop.ask(f"stopped by {name}")
-        if stats.in_flight:
+        if stats.in_flight and not stats.batches:
             reporter.notice(
                 f"Stopping: waiting for {stats.in_flight} requests in flight; again to stop at once"
             )

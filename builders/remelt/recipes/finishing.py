@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,16 +45,32 @@ class BuildResult:
 
 
 def finish(out: Path, content: DatasetContent, stats: Stats, reporter: Reporter) -> BuildResult:
-    """Publishes, audits, writes the card and seals the folder."""
+    """Publishes, audits, writes the card and seals the folder.
+
+    What the run did goes into the manifest; a run that asked nothing leaves what the one before it did.
+    """
     from ..audit import AuditOptions, audit
     from ..publishing import publish, seal, write_card
 
     reporter.stage("Writing the dataset")
+    if content.run is None:
+        content = replace(content, run=stats.as_dict() if stats.asked else _last_run(out))
     manifest = publish(out, content)
     reporter.stage("Auditing")
     findings = audit(out, AuditOptions() if _shareable(content.corpus) else AuditOptions(audio_bytes=0))
     write_card(out, manifest, findings.as_dict())
     return BuildResult(out, seal(out), findings, stats)
+
+
+def _last_run(out: Path) -> Mapping[str, Any] | None:
+    """What the folder's manifest says of the run that made it."""
+    from ..publishing import read_manifest
+
+    try:
+        run = read_manifest(out).get("run")
+    except InputError:
+        return None
+    return run if isinstance(run, Mapping) else None
 
 
 def _shareable(corpus: Mapping[str, Any]) -> bool:

@@ -67,6 +67,7 @@ def rebuild(source: Path, out: Path, reporter: Reporter | None = None) -> BuildR
         attrition=manifest["attrition"],
         options=manifest["options"],
         notes=manifest["notes"],
+        run=manifest.get("run"),
         created=manifest["created"],
     )
     with workspace(out, manifest["recipe"], _corpus_folder(source)) as journal:

@@ -1,0 +1,226 @@
+"""The arguments that `remelt build melt` and `remelt plan melt` share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError, bad_value
+
+if TYPE_CHECKING:
+    from ..annotators import AnnotatorOptions
+    from ..engine import EngineOptions
+    from ..recipes.melt import MeltOptions
+
+
+def melt_options(
+    corpus: Annotated[str, typer.Option(help="Corpus folder or table file; `sample` is the bundled one.")],
+    out: Annotated[Path, typer.Option(help="Dataset folder to make, or to go on with.")],
+    annotator: Annotated[
+        str,
+        typer.Option(
+            help="openai/MODEL, openai-batch/MODEL (half the price, within a day), local/smollm2, "
+            "local/PATH.gguf, local/HUB_ID, hf/HUB_ID, hf/FOLDER, mock, replay:FILE_OR_DATASET or "
+            "replay:train=FILE,test=FILE."
+        ),
+    ],
+    splits: Annotated[
+        str, typer.Option(help="Splits to build, with commas; default: all but MELD's dev.")
+    ] = "",
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="melt-release, melt-paper, clean, sample, or a file; default: clean (sample for the sample)."
+        ),
+    ] = "",
+    keep_speaker: Annotated[
+        list[str] | None, typer.Option(help="Keep this speaker whatever the rule says.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="Prompt name (see `remelt prompts`) or .md file.")] = "",
+    turns: Annotated[
+        int | None, typer.Option(min=0, help="Previous turns shown by a prompt with context.")
+    ] = None,
+    labels: Annotated[
+        str, typer.Option(help="Labels to choose from, with commas; default: MELT's seven.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Annotate at most N utterances.")] = None,
+    name: Annotated[str, typer.Option(help="A reader (see `remelt corpora`), or a name for a table.")] = "",
+    column: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=FIELD, for tables; may be given several times.")
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="Mapping file for tables (YAML, TOML).")] = None,
+    base_url: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address of an OpenAI-compatible server; several times for equal servers, used in turn."
+        ),
+    ] = None,
+    answer_format: Annotated[
+        str,
+        typer.Option(
+            help="auto, json_schema, json_object, grammar, prefill or prompt; hf/ also scoring and "
+            "scoring-plain."
+        ),
+    ] = "auto",
+    logprobs: Annotated[
+        bool, typer.Option("--logprobs", help="Ask for the labels' log-probabilities (soft labels).")
+    ] = False,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="Sampling temperature (MELT: 1.0).")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed; mixed with each utterance's id.")] = 0,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Tokens of a reply at most, a reasoning model's thinking included.")
+    ] = 512,
+    reasoning_effort: Annotated[
+        str, typer.Option(metavar="TEXT", help="How hard a reasoning model thinks: minimal, low, ...")
+    ] = "",
+    budget: Annotated[
+        float | None,
+        typer.Option(metavar="USD", help="US dollars that all replies in OUT may cost; ends the run (3)."),
+    ] = None,
+    max_rows: Annotated[
+        int | None, typer.Option(min=1, help="Ask about at most N utterances in this run (3).")
+    ] = None,
+    deadline: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="Send nothing new after so many minutes (3).")
+    ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Prices and context sizes of models (YAML, TOML) before ours."),
+    ] = None,
+    rpm: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Requests a minute at most; default: the server's limit."),
+    ] = None,
+    tpm: Annotated[
+        float | None, typer.Option(metavar="N", help="Tokens a minute at most; default: the server's limit.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at most.")] = 8,
+    least_concurrency: Annotated[
+        int, typer.Option(min=1, help="Requests in flight that a struggling server is left with.")
+    ] = 1,
+    retries: Annotated[int, typer.Option(min=0, help="How often an unusable answer is asked again.")] = 2,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for one reply.")] = 120.0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of a local model.")] = 1,
+    slots: Annotated[int | None, typer.Option(min=1, help="Requests a local model works on at once.")] = None,
+    context: Annotated[int, typer.Option(min=256, help="Tokens of context of a local model.")] = 2048,
+    device: Annotated[str, typer.Option(help="cpu or cuda, for hf/; default: cuda where there is one.")] = "",
+) -> MeltOptions:
+    """The options of the MELT recipe from the command line.
+
+    Raises:
+        InputError: a value that cannot be used.
+    """
+    from ..corpora import from_options
+    from ..recipes.melt import MeltOptions
+
+    given = dict(locals())
+    wanted = _list(splits)
+    return MeltOptions(
+        corpus=corpus,
+        out=out,
+        annotator=annotator,
+        corpus_name=name or None,
+        mapping=from_options(column or [], mapping, name or None),
+        splits=wanted or None,
+        profile=profile or None,
+        keep_speakers=tuple(keep_speaker or ()),
+        prompt=prompt or None,
+        turns=turns,
+        labels=_list(labels) or None,
+        limit=limit,
+        temperature=temperature,
+        seed=seed,
+        max_tokens=max_tokens,
+        reasoning_effort=reasoning_effort or None,
+        engine=_engine(given),
+        connection=_connection(given),
+    )
+
+
+def _engine(given: dict[str, Any]) -> EngineOptions:
+    from ..engine import EngineOptions
+
+    if given["least_concurrency"] > given["concurrency"]:
+        raise InputError(
+            f"Bad --least-concurrency {given['least_concurrency']}, expected at most --concurrency "
+            f"{given['concurrency']}"
+        )
+    for option in ("budget", "deadline", "rpm", "tpm"):
+        value = given[option]
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"Bad --{option} {value!r}, expected a number above 0")
+    return EngineOptions(
+        concurrency=given["concurrency"],
+        retries=given["retries"],
+        least_concurrency=given["least_concurrency"],
+        requests_per_minute=given["rpm"],
+        tokens_per_minute=given["tpm"],
+        budget=given["budget"],
+        max_rows=given["max_rows"],
+        deadline=None if given["deadline"] is None else 60 * given["deadline"],
+    )
+
+
+def _connection(given: dict[str, Any]) -> AnnotatorOptions:
+    from ..annotators import AnnotatorOptions
+    from ..annotators.base import ANSWER_FORMATS
+
+    known: dict[str, Any] = {form: form for form in ANSWER_FORMATS}
+    if given["answer_format"] not in known:
+        raise InputError(bad_value("answer format", given["answer_format"], ANSWER_FORMATS))
+    first, *more = given["base_url"] or [None]
+    return AnnotatorOptions(
+        base_url=first,
+        more_urls=tuple(more),
+        timeout=given["timeout"],
+        answer_format=known[given["answer_format"]],
+        logprobs=given["logprobs"],
+        concurrency=given["concurrency"],
+        seed=given["seed"],
+        threads=given["threads"],
+        slots=given["slots"],
+        context=given["context"],
+        prices=given["prices"],
+        device=given["device"] or None,
+    )
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def taking(source: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the arguments of `source` before its own.
+
+    The command's first parameter takes what `source` returns. Several commands share one list of arguments
+    so.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        shared, own = _parameters(source), _parameters(command)[1:]
+
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            mine = {p.name: values.pop(p.name) for p in own}
+            command(source(**values), **mine)
+
+        parameters = [*shared, *own]
+        run.__dict__["__signature__"] = inspect.Signature(parameters)
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters with their annotations worked out; what only a type checker imports is anything."""
+    unseen = {"MeltOptions": Any}
+    signature = inspect.signature(function, locals=unseen, eval_str=True)
+    return [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]

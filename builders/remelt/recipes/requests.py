@@ -1,0 +1,196 @@
+"""From a corpus to requests: what a build will ask, decided before the first question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..labels import MELT, LabelSet, custom_label_set
+from ..records import Drop, Request, Utterance, digest
+from .reporting import Reporter
+
+if TYPE_CHECKING:
+    from ..corpora import Corpus
+    from ..prompting import Prompt
+    from ..protocols import Annotator
+    from ..selection import Selection, SelectionOptions
+    from .melt import MeltOptions
+
+_SEEDS = 2**31
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What a build will ask."""
+
+    corpus: Corpus
+    splits: tuple[str, ...]
+    profile: str
+    selection_options: SelectionOptions
+    selection: Selection
+    labels: LabelSet
+    prompt: Prompt | None
+    schema: Mapping[str, Any]
+    requests: tuple[Request, ...]
+    dropped: tuple[Drop, ...]
+    turns: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_corpus(options: MeltOptions, reporter: Reporter) -> tuple[Corpus, tuple[str, ...]]:
+    """Reads the corpus and decides which splits to build.
+
+    Raises:
+        InputError: the corpus cannot be read, or lacks a split that was asked for.
+    """
+    from .. import corpora
+
+    reporter.stage(f"Reading {options.corpus}")
+    corpus = corpora.load(options.corpus, name=options.corpus_name, mapping=options.mapping)
+    for note in corpus.notes:
+        reporter.notice(note)
+    splits = options.splits
+    if splits is None:
+        splits = tuple(s for s in corpus.splits if not (corpus.name == "meld" and s == "dev"))
+    for split in splits:
+        if split not in corpus.splits:
+            raise InputError(f"Bad split {split!r}, {corpus.folder} has {list(corpus.splits)!r}")
+    return corpus, splits
+
+
+def make_questions(
+    options: MeltOptions, corpus: Corpus, splits: tuple[str, ...], annotator: Annotator, reporter: Reporter
+) -> Questions:
+    """Selects the utterances and renders every request; nothing is asked yet.
+
+    Raises:
+        InputError: a profile, prompt, schema or label list that cannot be used.
+    """
+    from .. import answers, prompting
+
+    labels = custom_label_set(list(options.labels)) if options.labels else MELT
+    reporter.stage("Selecting")
+    profile, selection_options, selection = _select(options, corpus, splits)
+    for note in selection.notes:
+        reporter.notice(note)
+    wanted, dropped = _limit(selection.kept, options.limit)
+    label_only = getattr(annotator, "schema_hint", None) == "label"
+    default = getattr(annotator, "prompt_hint", None) or _default_prompt(corpus)
+    prompt = None if label_only else prompting.load(options.prompt or default)
+    schema = answers.load_schema(prompt.schema if prompt else "label", labels)
+    turns = 0 if prompt is None or "turns" not in prompt.fields else prompt.turns
+    if turns and options.turns is not None:
+        turns = options.turns
+    parameters = {
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "max_tokens": options.max_tokens,
+        "seed": options.seed,
+        "reasoning_effort": options.reasoning_effort,
+    }
+    unsampled = label_only or getattr(annotator, "unsampled", False)
+    parameters = {} if unsampled else {k: v for k, v in parameters.items() if v is not None}
+    questions = Questions(
+        corpus=corpus,
+        splits=splits,
+        profile=profile,
+        selection_options=selection_options,
+        selection=selection,
+        labels=labels,
+        prompt=prompt,
+        schema=schema,
+        requests=(),
+        dropped=(*selection.dropped, *dropped),
+        turns=turns,
+        parameters=parameters,
+    )
+    return _with_requests(questions, wanted, annotator)
+
+
+def _select(
+    options: MeltOptions, corpus: Corpus, splits: tuple[str, ...]
+) -> tuple[str, SelectionOptions, Selection]:
+    from ..corpora.defects import DEFECTS
+    from ..selection import check_flags, load_profile, select
+
+    profile = options.profile or ("sample" if corpus.name == "sample" else "clean")
+    chosen = load_profile(profile)
+    if options.keep_speakers:
+        chosen = replace(chosen, keep_speakers=(*chosen.keep_speakers, *options.keep_speakers))
+    check_flags(chosen, DEFECTS)
+    return profile, chosen, select(corpus.utterances, chosen, splits)
+
+
+def _limit(kept: Sequence[Utterance], limit: int | None) -> tuple[tuple[Utterance, ...], tuple[Drop, ...]]:
+    """The utterances to ask about; those without words and those beyond the limit are accounted for."""
+    if limit is not None and limit < 1:
+        raise InputError(f"Bad limit {limit!r}, expected a whole number from 1")
+    wanted: list[Utterance] = []
+    dropped: list[Drop] = []
+    for utterance in kept:
+        if not utterance.words.strip():
+            dropped.append(Drop(utterance, "selection", ("empty_text",), ("there is nothing to annotate",)))
+        elif limit is not None and len(wanted) >= limit:
+            dropped.append(Drop(utterance, "selection", ("limit",), (f"beyond the limit of {limit}",)))
+        else:
+            wanted.append(utterance)
+    return tuple(wanted), tuple(dropped)
+
+
+def _default_prompt(corpus: Corpus) -> str:
+    return "melt" if corpus.name == "meld" else "melt-general"
+
+
+def _with_requests(questions: Questions, utterances: Sequence[Utterance], annotator: Annotator) -> Questions:
+    from .. import prompting
+
+    dialogues = prompting.Dialogues(questions.corpus.utterances)
+    prompt = questions.prompt
+    prompt_hash = digest([prompt.sha256, prompting.load_repair().sha256]) if prompt else ""
+    seed = questions.parameters.get("seed")
+    name = public_name(annotator.name)
+    requests = []
+    for utterance in utterances:
+        parameters = dict(questions.parameters)
+        if seed is not None:
+            parameters["seed"] = int(digest([seed, utterance.id])[:12], 16) % _SEEDS
+        messages, prefill = (
+            prompting.render(
+                prompt, utterance, questions.labels, dialogues.before(utterance, questions.turns)
+            )
+            if prompt
+            else ((), "")
+        )
+        requests.append(
+            Request(
+                utterance=utterance,
+                annotator=name,
+                model=annotator.model,
+                endpoint=annotator.endpoint,
+                messages=messages,
+                schema=questions.schema,
+                parameters=parameters,
+                prefill=prefill,
+                prompt_hash=prompt_hash,
+            )
+        )
+    return replace(questions, requests=tuple(requests))
+
+
+def public_name(spec: str) -> str:
+    """An annotator's specification without the user's own folders, as it is published.
+
+    >>> public_name("openai/gpt-4o"), public_name("replay:train=/nowhere/a.csv")
+    ('openai/gpt-4o', 'replay:train=/nowhere/a.csv')
+    """
+    head = re.match(r"[^/:]*[/:]?", spec)
+    start = head.end() if head else 0
+    parts = [part.rpartition("=") for part in spec[start:].split(",")]
+    shown = [
+        f"{key}{sign}{Path(value).name if Path(value).exists() else value}" for key, sign, value in parts
+    ]
+    return spec[:start] + ",".join(shown)

@@ -1,0 +1,165 @@
+"""The engine with the real annotator and checker against a server that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from openai_requests import chat, make
+from remelt.answers import Checker, load_schema
+from remelt.engine import EngineOptions, Stats, Stop, annotate
+from remelt.errors import Interrupted
+from remelt.journal import Journal
+from remelt.labels import MELT
+from remelt.records import Annotation, Message, Reply, Request, Verdict
+from servers import ChatServer, prompt_hash
+
+SCHEMA = load_schema("melt", MELT)
+# 429, 500, dropped, invalid JSON, HTML, cut-off, hanging: as shares of all requests.
+FAULTS = {
+    "429": 0.01, "500": 0.01, "drop": 0.01, "html200": 0.005, "half_json": 0.0025, "hang": 0.001,
+    "invalid_json": 0.01, "length": 0.0025,
+}  # fmt: skip
+BEFORE_A_REPLY = ("429", "500", "drop", "html200", "half_json", "hang")
+INVALID = ("invalid_json", "length")
+
+
+def row(number: int) -> Request:
+    return replace(make(number), schema=SCHEMA)
+
+
+def repair(request: Request, history: tuple[tuple[Reply, Verdict], ...]) -> tuple[Message, ...]:
+    if not history:
+        return request.messages
+    said, verdict = history[-1]
+    return (*request.messages, Message("assistant", said.raw), Message("user", "; ".join(verdict.problems)))
+
+
+async def run(
+    server: ChatServer, journal: Journal, rows: int, stats: Stats | None = None, **options: Any
+) -> tuple[dict[str, Annotation], Stats]:
+    stats = stats or Stats(rows=rows)
+    timeout = options.pop("timeout", 2.0)
+    settings = EngineOptions(**{"concurrency": 32, "wait": 0.02, **options})
+    checker, annotator = Checker(SCHEMA, MELT), chat(server, timeout=timeout, concurrency=32)
+    found: dict[str, Annotation] = {}
+    try:
+        await annotator.start()
+        async for annotation in annotate(
+            map(row, range(rows)), annotator, journal, checker.check, repair, settings, stats, Stop()
+        ):
+            assert annotation.utterance.id not in found
+            found[annotation.utterance.id] = annotation
+    finally:
+        await annotator.close()
+    return found, stats
+
+
+async def test_chaos(journal: Journal) -> None:
+    rows = 1_500
+    with ChatServer(faults=FAULTS, latency=0.005, keep_bodies=False) as server:
+        found, stats = await run(server, journal, rows)
+        met = Counter(asked["fault"] for asked in server.asked)
+        assert set(FAULTS) - set(met) <= {"hang"}
+        # Nothing is lost: every row is valid, or has its reasons.
+        assert len(found) == stats.done == rows
+        for annotation in found.values():
+            assert (annotation.verdict.status == "valid") != bool(annotation.verdict.problems)
+        assert stats.valid >= rows - 2
+        # As few requests as the faults allow: one per reply wanted, one more per fault met before a reply.
+        before, after = (sum(FAULTS[name] for name in names) for names in (BEFORE_A_REPLY, INVALID))
+        least = rows * (1 + after) / (1 - before)
+        assert stats.asked <= 1.03 * least
+        replies = sum(len(annotation.replies) for annotation in found.values())
+        assert stats.asked == replies + sum(met[name] for name in BEFORE_A_REPLY) + _hung(met, stats)
+        assert stats.throttled == met["429"]
+        # A 429 is no attempt, and no failed try.
+        assert stats.failed_tries == sum(met[n] for n in BEFORE_A_REPLY[1:]) + _hung(met, stats)
+        seen = len(server.asked)
+        again, stats = await run(server, journal, rows)
+        assert len(server.asked) - seen <= 3 * (rows - stats.reused)
+        assert {i: a.replies for i, a in again.items() if found[i].verdict.status != "error"} == {
+            i: a.replies for i, a in found.items() if a.verdict.status != "error"
+        }
+
+
+def _hung(met: Counter[str], stats: Stats) -> int:
+    """Requests that hang are not in the server's log: nobody waited for their end."""
+    assert met["hang"] == 0
+    return stats.asked - stats.replies - sum(met[name] for name in BEFORE_A_REPLY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["429", "429_retry_after"])
+async def test_an_outage_of_rate_limits_at_the_start_costs_its_time_and_no_row(
+    journal: Journal, kind: str
+) -> None:
+    faults = {kind: 1.0}
+    with ChatServer(faults=faults, latency=0.02, keep_bodies=False) as server:
+        asyncio.get_running_loop().call_later(3.0, faults.clear)
+        begun = time.monotonic()
+        found, stats = await run(server, journal, 400, wait=0.5, tries=1, retries=0)
+        seconds = time.monotonic() - begun
+    assert len(found) == stats.valid == 400
+    # Few requests while nobody is served, and everybody back at work soon after.
+    assert stats.throttled < 32 + 24
+    assert 3 <= seconds < 3 + 2.5 + 4
+    assert stats.failed_tries == 0
+    assert all(a.replies[0].attempt == 0 for a in found.values())
+
+
+async def test_a_server_without_rate_headers_is_not_throttled(journal: Journal) -> None:
+    with ChatServer(latency=0.05, keep_bodies=False) as server:
+        found, stats = await run(server, journal, 640)
+        assert server.peak == stats.peak == 32
+    assert (len(found), stats.pauses, stats.throttled) == (640, 0, 0)
+    # 20 rounds of 50 ms are one second.
+    assert stats.seconds < 6
+
+
+async def test_limits_that_the_server_tells_are_kept_without_refusals(journal: Journal) -> None:
+    with ChatServer(
+        rate_limit=1_200, burst=2.0, rate_headers=True, latency=0.01, keep_bodies=False
+    ) as server:
+        found, stats = await run(server, journal, 100)
+    assert len(found) == 100
+    assert stats.throttled <= 3
+    assert stats.asked - stats.throttled == 100
+
+
+async def test_one_bad_row_harms_no_other(journal: Journal) -> None:
+    bad = prompt_hash({"messages": [{"role": "user", "content": row(7).messages[1].content}]})[0]
+
+    class Poisoned(ChatServer):
+        def _draw(self, key: tuple[str, int], nth: int) -> str:
+            return "hang" if key[0] == bad else ""
+
+    with Poisoned(latency=0.01, keep_bodies=False) as server:
+        found, stats = await run(server, journal, 300, timeout=0.5, tries=2, concurrency=4)
+        assert len(server.asked) == 299
+    assert (stats.valid, stats.quarantined) == (299, 1)
+    assert found[row(7).utterance.id].verdict.status == "error"
+    assert "(2 tries)" in found[row(7).utterance.id].verdict.problems[0]
+    assert stats.window == 4
+
+
+@pytest.mark.slow
+async def test_a_server_that_dies_is_an_interruption_and_the_next_run_goes_on(journal: Journal) -> None:
+    faults: dict[str, float] = {}
+    with ChatServer(faults=faults, latency=0.01, keep_bodies=False) as server:
+        asyncio.get_running_loop().call_later(0.3, faults.update, {"drop": 1.0})
+        stats = Stats()
+        with pytest.raises(Interrupted, match="rows in a row got no answer"):
+            await run(server, journal, 2_000, stats, tries=2)
+        assert 0 < stats.valid == journal.count() < 2_000
+        # It was spared at the end.
+        assert stats.window < 8
+        faults.clear()
+        found, again = await run(server, journal, 2_000)
+    assert len(found) == 2_000
+    assert again.reused == stats.valid
