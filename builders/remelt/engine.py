@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from .errors import InputError, Interrupted, RemeltError, RequestRejected, TransientError
+from .errors import InputError, Interrupted, RequestRejected, TransientError
 from .journal import Journal
 from .protocols import Annotator, Check, Conversation
 from .records import Annotation, Reply, Request, Verdict
@@ -167,7 +167,7 @@ class _Run:
         self.writer = _Writer(journal, stop)
         self.pace = _Pace(options, stop)
         self.results: asyncio.Queue[Annotation | None] = asyncio.Queue(maxsize=4 * options.concurrency)
-        self.failure: RemeltError | None = None
+        self.failure: Exception | None = None
 
     async def annotations(
         self, source: Iterator[tuple[Request, str, tuple[Reply, ...]]]
@@ -201,7 +201,7 @@ class _Run:
                 return
             try:
                 annotation, reused = await self._annotate(*item)
-            except RemeltError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the replies in flight are paid for
                 self._fail(error)
                 return
             if annotation is None:
@@ -209,7 +209,8 @@ class _Run:
             self.stats.count(annotation, reused)
             await self.results.put(annotation)
 
-    def _fail(self, error: RemeltError) -> None:
+    def _fail(self, error: Exception) -> None:
+        """The run ends, but first the others store what they are waiting for."""
         self.failure = self.failure or error
         self.stop.ask(str(error))
 
@@ -350,7 +351,7 @@ class _Writer:
             assert committed is not None
             try:
                 await loop.run_in_executor(self._thread, self._journal.append, batch)
-            except RemeltError as error:
+            except Exception as error:  # noqa: BLE001 - whoever waits for the commit must hear of it
                 committed.set_exception(error)
                 committed.exception()
                 continue

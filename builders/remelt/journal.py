@@ -125,8 +125,9 @@ class Journal:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 # FULL: a committed reply survives a power cut, not only a killed process.
                 self._db.execute("PRAGMA synchronous=FULL")
-                # Look-ups have a connection of their own: commits run in another thread.
-                self._reader = sqlite3.connect(path, isolation_level=None)
+                # Look-ups have a connection of their own: commits run in another thread, and in a notebook
+                # the whole run does.
+                self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._migrate(read_only)
             if not read_only:
                 self._make_reserve()
@@ -180,8 +181,8 @@ class Journal:
         """
         try:
             self._commit(batch)
-        except sqlite3.OperationalError as error:
-            if not _is_full(error):
+        except (sqlite3.Error, OverflowError) as error:
+            if not isinstance(error, sqlite3.Error) or not _is_full(error):
                 raise Interrupted(f"The journal {self.path} cannot be written: {error}") from error
             self.full = True
             self._reserve.unlink(missing_ok=True)

@@ -22,7 +22,8 @@ class Annotator(Protocol):
     `caveat` (a sentence for the output and the card), `immediate` (True: it waits for nobody, so many
     requests at once cost nothing), `slots` (it works on so many at once), `schema_hint` (`label`: its
     answers hold nothing but a label), `prompt_hint` (name of the prompt behind its answers), and, where it
-    replays a file, `unused(ids)`, `compare(utterances)` and `differences`.
+    replays a file, `turns` (replies per utterance at most), `unused(ids)`, `compare(utterances)` and
+    `differences`.
     """
 
     name: str

@@ -11,6 +11,8 @@ from ..records import Reply, Request
 from .known_models import KnownModel
 from .openai_plan import sendable
 
+_MOST_TOKENS = 10**9
+
 
 def read_reply(
     payload: Mapping[str, Any],
@@ -84,4 +86,6 @@ def _tokens(usage: Any) -> tuple[int | None, int | None, int]:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_TOKENS:
+        return None
+    return value

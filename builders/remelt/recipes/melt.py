@@ -121,9 +121,11 @@ def build(options: MeltOptions, reporter: Reporter | None = None) -> BuildResult
     if getattr(annotator, "immediate", False):
         # Nobody is waited for, so many at once cost nothing and share the journal's commits.
         engine = replace(engine, concurrency=max(engine.concurrency, _AT_ONCE))
+    if turns := getattr(annotator, "turns", None):
+        engine = replace(engine, retries=max(engine.retries, turns - 1))
     if slots := getattr(annotator, "slots", None):
         engine = replace(engine, concurrency=min(engine.concurrency, slots))
-    with workspace(options.out, NAME, corpus.folder) as journal:
+    with workspace(options.out, NAME, corpus.name, corpus.folder) as journal:
         reporter.stage(f"Annotating {len(plan.requests):,} utterances with {annotator.name}")
         annotations, stats = _ask(plan, annotator, journal, engine, reporter)
         return _publish(options, plan, annotator, annotations, stats, reporter)
@@ -173,12 +175,16 @@ def make_plan(
     turns = 0 if prompt is None or "turns" not in prompt.fields else prompt.turns
     if turns and options.turns is not None:
         turns = options.turns
-    parameters = {
+    parameters: dict[str, Any] = {
         "temperature": options.temperature,
         "top_p": options.top_p,
         "max_tokens": options.max_tokens,
         "seed": options.seed,
     }
+    asked_format = options.connection.answer_format if options.connection else "auto"
+    if asked_format != "auto":
+        # A reply that was asked for in another way is another reply.
+        parameters["answer_format"] = asked_format
     parameters = {} if label_only else {k: v for k, v in parameters.items() if v is not None}
     plan = Plan(
         corpus=corpus,
@@ -304,7 +310,7 @@ def _publish(
         corpus={
             "name": corpus.name,
             "title": info.title if info else corpus.name,
-            "language": info.language if info else "",
+            "language": info.language if info else None,
             "licence": corpus.licence,
             "homepage": corpus.homepage,
             "citation": corpus.citation,
@@ -328,7 +334,7 @@ def _publish(
             "caveat": getattr(annotator, "caveat", ""),
         },
         prompt=_prompt_record(plan.prompt),
-        profile={"name": plan.profile, "options": plan.selection_options},
+        profile={"name": Path(plan.profile).name, "options": plan.selection_options},
         attrition=plan.selection.attrition,
         options={
             "limit": options.limit,
@@ -349,6 +355,8 @@ def public_name(spec: str) -> str:
     """
     head = re.match(r"[^/:]*[/:]?", spec)
     start = head.end() if head else 0
+    if Path(spec[start:]).exists():
+        return spec[:start] + Path(spec[start:]).name
     parts = [part.rpartition("=") for part in spec[start:].split(",")]
     shown = [
         f"{key}{sign}{Path(value).name if Path(value).exists() else value}" for key, sign, value in parts
