@@ -15,6 +15,7 @@ from .builders import reply, request
 
 SCHEMA = answers.load_schema("melt", MELT)
 CHECKER = answers.Checker(SCHEMA, MELT)
+LABEL_ONLY = answers.Checker(answers.load_schema("label", MELT), MELT)
 
 
 def good(emotion: str = "Joy", **changes: Any) -> dict[str, Any]:
@@ -232,3 +233,36 @@ def test_broken_schemas_are_explained(tmp_path: Path) -> None:
         answers.load_schema(str(tmp_path / "none.json"), MELT)
     with pytest.raises(InputError, match=r"Bad schema file 'x.json', expected one of .*melt.json"):
         answers.load_schema("x", MELT)
+
+
+@pytest.mark.parametrize(
+    ("raw", "finish", "problem"),
+    [
+        ('{"candidates": [{"label": "Anger"}, {"label": "Joy"}], "label": "Neut', "length", "was cut off"),
+        ('{"candidates": [{"label": "Anger"}], "label": Joy}', "stop", "no complete JSON object"),
+        ('I think {first: {"label": "Anger"}} is wrong.', "stop", "no complete JSON object"),
+        ('{"label": "Joy", "label": "Anger"}', "stop", "no complete JSON object"),
+        ('{"label": 1e999}', "stop", "no complete JSON object"),
+        ('```json\n{"label": "Joy"}\n```\nNot this:\n```\n{"label": "Anger"}\n```', "stop", "joy, anger"),
+        ('Either {"label": "Joy"} or {"label": "Anger"}.', "stop", "several answers with different labels"),
+        ('{"label": ' + "[" * 500 + "]" * 500 + "}", "stop", "no complete JSON object"),
+        ("[" * 5000, "stop", "no complete JSON object"),
+    ],
+)
+def test_no_label_is_guessed(raw: str, finish: str, problem: str) -> None:
+    verdict = LABEL_ONLY.judge(raw, "", finish)
+    assert (verdict.status, verdict.label) == ("invalid", None)
+    assert problem in verdict.problems[0]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        'A template {"label": "one of the list"}, so: {"label": "Joy"}',
+        'Set {a, b} and {"label": "Joy"}',
+        'Twice {"label": "Joy"}, yes {"label": "Joy"}',
+        'It says {"not } closed": 1} but {"label": "Joy"}',
+    ],
+)
+def test_the_one_usable_answer_is_found(raw: str) -> None:
+    assert LABEL_ONLY.judge(raw).label == "joy"

@@ -75,7 +75,7 @@ def test_details_say_what_was_found_and_what_is_needed() -> None:
             "words": "2 words, 3 are needed",
         },
         "train/dia0_utt1": {
-            "duration": "no time stamps, 0.961 s are needed",
+            "duration": "no readable time stamps, 0.961 s are needed",
             "words": "1 word, 3 are needed",
         },
         "train/dia0_utt2": {

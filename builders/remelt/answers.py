@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import jsonschema_rs
 from jsonschema import Draft202012Validator
 
 from . import resources
@@ -31,6 +34,7 @@ _LABELS = ["$labels"]
 _LABEL_KEY = "x-remelt-label"
 _BEFORE_KEY = "x-remelt-before-label"
 _MOST_STARTS = 40
+_DEEPEST = 32
 _MOST_PROBLEMS = 5
 
 
@@ -121,6 +125,8 @@ class Checker:
 
     def __init__(self, schema: Mapping[str, Any], labels: LabelSet) -> None:
         self._validator = Draft202012Validator(dict(schema))
+        # Seventy times as fast, but its sentences are not the ones that a repair turn quotes.
+        self._valid = jsonschema_rs.Draft202012Validator(dict(schema))
         self._labels = labels
         self._label_path = str(schema[_LABEL_KEY]).split(".")
         self._before = [(name, name.split(".")) for name in schema.get(_BEFORE_KEY, ())]
@@ -138,20 +144,32 @@ class Checker:
 
     def judge(self, raw: str, prefill: str = "", finish_reason: str = "stop", speaker: str = "") -> Verdict:
         """The verdict on a raw text (see `check`)."""
-        answer, notes, problem = parse(raw, prefill)
-        answer = _clean(answer)
+        answers, notes, problem = parse(raw, prefill)
         cut = finish_reason == "length"
-        if answer is None:
+        if not answers:
             if cut:
                 problem = f"the reply was cut off at the token limit; {problem}"
             return Verdict(status="invalid", problems=(problem,), notes=notes)
+        verdicts = [self._judge_one(_clean(answer), notes, speaker) for answer in answers]
+        valid = [verdict for verdict in verdicts if verdict.status == "valid"]
+        if len({verdict.label for verdict in valid}) > 1:
+            labels = ", ".join(str(verdict.label) for verdict in valid)
+            problem = f"the reply holds several answers with different labels: {labels}"
+            return Verdict("invalid", valid[-1].answer, None, (problem,), notes)
+        verdict = valid[-1] if valid else verdicts[-1]
+        if cut and valid:
+            return replace(verdict, notes=(*verdict.notes, "finish_length"))
+        return verdict
+
+    def _judge_one(self, answer: dict[str, Any], notes: tuple[str, ...], speaker: str) -> Verdict:
         answer, label, respelled = self._normalise_label(answer)
         if respelled:
             notes = (*notes, "label_case")
-        errors = sorted(
-            self._validator.iter_errors(answer), key=lambda e: (list(map(str, e.absolute_path)), e.message)
-        )
-        if errors or label is None:
+        if label is None or not self._valid.is_valid(answer):
+            errors = sorted(
+                self._validator.iter_errors(answer),
+                key=lambda e: (list(map(str, e.absolute_path)), e.message),
+            )
             problems = tuple(_sentence(e) for e in errors[:_MOST_PROBLEMS]) or (
                 "the label is not on the list",
             )
@@ -161,8 +179,6 @@ class Checker:
             return Verdict(
                 status="invalid", answer=answer, problems=(problem,), notes=(*notes, "label_first")
             )
-        if cut:
-            notes = (*notes, "finish_length")
         flags: tuple[str, ...] = ()
         if self._echo and speaker and not same_speaker(str(answer.get(self._echo, "")), speaker):
             flags = ("character_mismatch",)
@@ -187,38 +203,39 @@ class Checker:
         return answer, label, True
 
 
-def parse(raw: str, prefill: str = "") -> tuple[dict[str, Any] | None, tuple[str, ...], str]:
-    """Finds the one JSON object of a reply.
+def parse(raw: str, prefill: str = "") -> tuple[list[dict[str, Any]], tuple[str, ...], str]:
+    """Finds the JSON objects of a reply, outermost ones only.
 
     Args:
         raw: the reply's text.
         prefill: the assistant's first characters that the server was given and may not repeat.
 
     Returns:
-        The object or None, notes on what was tolerated, and the problem (empty when found).
+        The objects in the order of the text, notes on what was tolerated, and the problem (empty when
+        something was found). Nothing inside an object that is broken or not closed is an object, nor
+        anything in a block of thoughts.
 
     >>> parse('Sure! {"label": "Joy"} Anything else?')
-    ({'label': 'Joy'}, ('text_around_json',), '')
+    ([{'label': 'Joy'}], ('text_around_json',), '')
     """
     if prefill:
-        found = _whole(prefill + raw)
-        if found is None and (ended := _first(prefill + raw)) is not None:
-            return ended, ("prefill", "text_around_json"), ""
-        if found is not None:
-            return found, ("prefill",), ""
+        if (found := _whole(prefill + raw)) is not None:
+            return [found], ("prefill",), ""
+        if (found := _first(prefill + raw)) is not None:
+            return [found], ("prefill", "text_around_json"), ""
     text = raw.strip().lstrip("\ufeff")
     if not text:
-        return None, (), "the reply is empty"
+        return [], (), "the reply is empty"
     if (found := _whole(text)) is not None:
-        return found, (), ""
+        return [found], (), ""
     said = _without_thoughts(text)
     if said is None:
-        return None, ("think_block",), f"the reply ends before its thoughts do: {_excerpt(text)}"
+        return [], ("think_block",), f"the reply ends before its thoughts do: {_excerpt(text)}"
     notes = ("think_block",) if said != text else ()
     if notes and (found := _whole(said)) is not None:
-        return found, notes, ""
-    found, around, problem = _inside(said)
-    return found, (*notes, *around), problem
+        return [found], notes, ""
+    objects, around, problem = _inside(said)
+    return objects, (*notes, *around), problem
 
 
 def _without_thoughts(text: str) -> str | None:
@@ -237,18 +254,17 @@ def _without_thoughts(text: str) -> str | None:
     return text[end.end() :].strip() if end and text[0] not in "{`" else text
 
 
-def _inside(text: str) -> tuple[dict[str, Any] | None, tuple[str, ...], str]:
-    """The object in a code fence or among other text; see `parse`."""
+def _inside(text: str) -> tuple[list[dict[str, Any]], tuple[str, ...], str]:
+    """The objects in code fences or among other text; see `parse`."""
     if not text:
-        return None, (), "the reply holds nothing but thoughts"
-    fences = _FENCE.findall(text)
-    for block in reversed(fences):
-        if (found := _whole(block.strip())) is not None:
-            around = _FENCE.sub("", text).strip()
-            return found, ("code_fence", "text_around_json") if around else ("code_fence",), ""
-    if (found := _last(text)) is not None:
-        return found, ("text_around_json",), ""
-    return None, (), f"the reply holds no complete JSON object: {_excerpt(text)}"
+        return [], (), "the reply holds nothing but thoughts"
+    blocks = [_whole(block.strip()) for block in _FENCE.findall(text)]
+    if fenced := [block for block in blocks if block is not None]:
+        around = _FENCE.sub("", text).strip()
+        return fenced, ("code_fence", "text_around_json") if around else ("code_fence",), ""
+    if outermost := _outermost(text):
+        return outermost, ("text_around_json",), ""
+    return [], (), f"the reply holds no complete JSON object: {_excerpt(text)}"
 
 
 def _precedes(first: list[str], second: list[str], answer: Mapping[str, Any]) -> bool:
@@ -266,7 +282,22 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large")
+    return value
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of two values under one name nobody knows which was meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_no_twins)
 
 
 def _clean(value: Any) -> Any:
@@ -281,36 +312,61 @@ def _clean(value: Any) -> Any:
 
 
 def _whole(text: str) -> dict[str, Any] | None:
-    try:
-        value = _decoder.decode(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    return _object(text, 0, whole=True)[0]
 
 
 def _first(text: str) -> dict[str, Any] | None:
+    return _object(text.lstrip(), 0)[0]
+
+
+def _object(text: str, place: int, whole: bool = False) -> tuple[dict[str, Any] | None, int]:
+    """The JSON object at a place, and where it ends; None for no object or one that is nested too deep."""
     try:
-        value, _ = _decoder.raw_decode(text.lstrip())
+        value, end = (_decoder.decode(text), len(text)) if whole else _decoder.raw_decode(text, place)
     except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        return None, place
+    return (value if isinstance(value, dict) and _depth(value) <= _DEEPEST else None), end
 
 
-def _last(text: str) -> dict[str, Any] | None:
-    """The last outermost object: models that think aloud put the answer at the end."""
-    found: dict[str, Any] | None = None
+def _depth(value: Any) -> int:
+    level, depth = [value], 0
+    while level and depth <= _DEEPEST:
+        depth += 1
+        items = [i for node in level for i in (node.values() if isinstance(node, dict) else node)]
+        level = [item for item in items if isinstance(item, dict | list)]
+    return depth
+
+
+def _outermost(text: str) -> list[dict[str, Any]]:
+    """The objects of a text that stand in no other; a broken one is passed over with all that is in it."""
+    found: list[dict[str, Any]] = []
     place, starts = text.find("{"), 0
     while place != -1 and starts < _MOST_STARTS:
         starts += 1
-        try:
-            value, end = _decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            place = text.find("{", place + 1)
-            continue
-        if isinstance(value, dict) and value:
-            found = value
+        value, end = _object(text, place)
+        if value:
+            found.append(value)
+        if end == place:
+            end = _closing(text, place)
         place = text.find("{", end)
     return found
+
+
+def _closing(text: str, place: int) -> int:
+    """Behind the brace that closes the one at `place`; the text's end where none does."""
+    depth, quoted, escaped = 0, False, False
+    for n in range(place, len(text)):
+        letter = text[n]
+        if quoted:
+            quoted = escaped or letter != '"'
+            escaped = letter == "\\" and not escaped
+        elif letter == '"':
+            quoted = True
+        elif letter in "{}":
+            depth += 1 if letter == "{" else -1
+            if depth == 0:
+                return n + 1
+    return len(text)
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:

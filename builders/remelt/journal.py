@@ -173,8 +173,9 @@ class Journal:
                 # several commits touched is copied out of the WAL once.
                 self._db.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
                 self._db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-                # Look-ups have a connection of their own: commits run in another thread.
-                self._reader = sqlite3.connect(path, isolation_level=None)
+                # Look-ups have a connection of their own: commits run in another thread, and in a notebook
+                # the whole run does.
+                self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._migrate(read_only)
             if not read_only:
                 self._make_reserve()
@@ -232,8 +233,8 @@ class Journal:
         """
         try:
             self._commit(batch)
-        except sqlite3.OperationalError as error:
-            if not _is_full(error):
+        except (sqlite3.Error, OverflowError) as error:
+            if not isinstance(error, sqlite3.Error) or not _is_full(error):
                 raise Interrupted(f"The journal {self.path} cannot be written: {error}") from error
             self.full = True
             self._reserve.unlink(missing_ok=True)

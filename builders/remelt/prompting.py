@@ -248,7 +248,12 @@ def render(
                 f"{utterance.id} ({utterance.source}): prompt {prompt.name!r} needs the field {name!r}, "
                 f"which this row does not have; prompts that come with remelt: {names()}"
             )
-    return _fill(prompt, {name: values[name] for name in prompt.fields})
+    try:
+        return _fill(prompt, {name: values[name] for name in prompt.fields})
+    except jinja2.TemplateError as error:
+        raise InputError(
+            f"{prompt.path}: the template cannot be filled for {utterance.id} ({utterance.source}): {error}"
+        ) from error
 
 
 def repair_turn(

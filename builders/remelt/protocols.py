@@ -27,7 +27,8 @@ class Annotator(Protocol):
     `at_once` (it wants so many requests in flight, whatever was asked for), `schema_hint` (`label`: its
     answers hold nothing but a label), `prompt_hint` (name of the prompt behind its answers), `unsampled`
     (True: temperature, seed and the like mean nothing to it), and, where it
-    replays a file, `unused(ids)`, `compare(utterances)` and `differences`. One that is paid or paced has
+    replays a file, `turns` (replies per utterance at most), `unused(ids)`, `compare(utterances)` and
+    `differences`. One that is paid or paced has
     `estimate(request, messages) -> records.Estimate` and `limits`, the `records.RateLimits` that the server
     told last (None before it has told any).
     """

@@ -269,7 +269,7 @@ def _too_short(utterances: Iterable[Utterance], seconds: float) -> dict[str, str
     for utterance in utterances:
         duration = utterance.duration
         if duration is None:
-            found[utterance.id] = f"no time stamps, {seconds:g} s are needed"
+            found[utterance.id] = f"no readable time stamps, {seconds:g} s are needed"
         elif duration < seconds:
             found[utterance.id] = f"{duration:.3f} s is under {seconds:g} s"
     return found

@@ -19,7 +19,7 @@ from remelt.annotators import AnnotatorOptions, create
 from remelt.annotators.replay import Replay
 from remelt.errors import InputError, RequestRejected
 from remelt.journal import Journal
-from remelt.records import Reply, Request, Utterance
+from remelt.records import Reply, Request, Utterance, digest
 
 HEADER = ("filename", "Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID", "llm_label")
 ROWS = (
@@ -72,7 +72,7 @@ def test_label_as_in_the_file(labels: Path) -> None:
     assert (reply.model, reply.means, reply.failure, reply.attempt) == ("labels.csv", "replay", "", 0)
     assert (reply.created, reply.cost, reply.input_tokens) == ("", None, None)
     assert annotator.schema_hint == "label"
-    assert annotator.endpoint == hashlib.sha256(labels.read_bytes()).hexdigest()
+    assert annotator.endpoint == digest([hashlib.sha256(labels.read_bytes()).hexdigest(), "llm_label"])
     assert annotator.differences == []
     assert "2 utterances with labels" in annotator.summary
 
@@ -238,7 +238,10 @@ def test_missing_files_and_bare_specs(tmp_path: Path) -> None:
 
 def test_rows_that_come_twice_are_told(tmp_path: Path) -> None:
     annotator = replay(write(tmp_path / "l.csv", [*ROWS, ROWS[0]]), "train")
-    assert annotator.notices == ["l.csv: 1 rows come twice, such as train/dia0_utt0"]
+    assert annotator.notices == [
+        "l.csv: the labels are taken from the column 'llm_label'",
+        "l.csv: 1 rows come twice, such as train/dia0_utt0",
+    ]
 
 
 # -- whole replies --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -183,6 +184,29 @@ async def test_a_slow_row_holds_nobody(journal: Journal) -> None:
 async def test_a_defect_in_the_program_is_not_hidden(journal: Journal) -> None:
     with pytest.raises(ZeroDivisionError):
         await collect(Scripted(lambda *_: ZeroDivisionError("bug")), journal, 5)
+
+
+async def test_a_defect_in_one_row_loses_no_reply_in_flight(journal: Journal) -> None:
+    def script(asked: Request, attempt: int, before: int) -> str | Exception:
+        return ZeroDivisionError("bug") if asked.utterance.utterance_id == 0 else GOOD
+
+    class Uneven(Scripted):
+        async def answer(self, asked: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
+            await asyncio.sleep(0 if asked.utterance.utterance_id == 0 else 0.05)
+            return await super().answer(asked, messages, attempt)
+
+    with pytest.raises(ZeroDivisionError):
+        await collect(Uneven(script), journal, 8, concurrency=8)
+    assert journal.count() == 7
+
+
+async def test_a_reply_that_cannot_be_stored_ends_the_run(journal: Journal) -> None:
+    class Odd(Scripted):
+        async def answer(self, asked: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
+            return replace(await super().answer(asked, messages, attempt), input_tokens=2**64)
+
+    with pytest.raises(Interrupted, match="cannot be written"):
+        await asyncio.wait_for(collect(Odd(lambda *_: GOOD), journal, 5), 20)
 
 
 async def test_a_full_disk_stops_the_run(journal: Journal) -> None:

@@ -12,7 +12,17 @@ import pytest
 
 from remelt.labels import MELT
 from remelt.publishing import DatasetContent, publish
-from remelt.records import Annotation, Drop, Message, Reply, Request, Utterance, Verdict, utterance_key
+from remelt.records import (
+    Annotation,
+    Drop,
+    Message,
+    Reply,
+    Request,
+    Utterance,
+    Verdict,
+    digest,
+    utterance_key,
+)  # fmt: skip
 
 SCHEMA: dict[str, Any] = {
     "x-remelt-label": "elements.emotion",
@@ -161,7 +171,7 @@ def content() -> DatasetContent:
             "name": "melt",
             "version": "1",
             "source": "Jing et al. 2025",
-            "sha256": "c" * 64,
+            "sha256": digest("Say {x}"),
             "text": "Say {x}",
         },
         profile={"name": "clean", "options": {"min_duration": 0.961}},

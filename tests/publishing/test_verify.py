@@ -15,7 +15,7 @@ from remelt.cli import app
 from remelt.errors import InputError
 from remelt.publishing import find_problems, read_manifest, seal, write_card
 from remelt.publishing.apikeys import keys_in_text
-from remelt.publishing.manifest import write_manifest
+from remelt.publishing.manifest import file_entry, write_manifest
 from remelt.publishing.parquet import read_table, stage_table
 
 DATA = "data/train-00000-of-00001.parquet"
@@ -30,8 +30,16 @@ def messages(out: Path) -> str:
 def rewrite(out: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
     """Changes a Parquet file and its hash, so that only the rows can tell."""
     stage_table(change(read_table(out / name)), out / name).commit()
+    forge(out, name)
     write_card(out, read_manifest(out))
     seal(out)
+
+
+def forge(out: Path, name: str) -> None:
+    """Puts a changed file's hash into the manifest, as nothing but a text editor would."""
+    manifest = read_manifest(out)
+    manifest["files"][name] = file_entry(out / name)
+    write_manifest(out, manifest)
 
 
 def with_column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
@@ -159,7 +167,7 @@ def test_a_lost_column_and_lost_features_are_found(published):
     table = read_table(published / DATA)
     for broken in (table.drop_columns(["clip"]), table.replace_schema_metadata(None)):
         stage_table(broken, published / DATA).commit()
-        seal(published)
+        forge(published, DATA)
         assert "data/train: " in messages(published)
     assert "column 'label' is Value('int64'), expected ClassLabel" in messages(published)
 
@@ -169,6 +177,69 @@ def test_counts_that_do_not_add_up_are_found(published):
     manifest["counts"]["train"]["input"] = 9
     write_manifest(published, manifest)
     assert "counts of 'train' do not add up: 9 in, 6 out" in messages(published)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["prompt"].update(text="Say it loud"), "the prompt's text does not have its sha256"),
+        (lambda m: m["replies"].update(cost=9.5), "replies say cost 9.5, the files have"),
+        (lambda m: m["replies"].update(input_tokens=1), "replies say input_tokens 1, the files have"),
+        (lambda m: m["annotator"]["parameters"].update(temperature=0), "the annotator's parameters are"),
+        (lambda m: m["attrition"][0].update(left=-4), "attrition of 'train' does not add up at the rule"),
+        (lambda m: m["attrition"][1].update(in_order=1, left=4), "takes 2 rows, dropped holds 1"),
+    ],
+)
+def test_a_manifest_that_claims_something_else_is_found(published, change, message):
+    manifest = read_manifest(published)
+    change(manifest)
+    write_manifest(published, manifest)
+    assert message in messages(published)
+
+
+@pytest.mark.parametrize("name", ["recipe", "options", "attrition", "notes", "versions", "created"])
+def test_a_manifest_with_an_empty_part_is_refused(published, name):
+    manifest = read_manifest(published)
+    manifest[name] = None
+    write_manifest(published, manifest)
+    with pytest.raises(InputError, match=f"{name!r} is None, expected"):
+        find_problems(published)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("text", "Something else."), ("speaker", "Nobody"), ("duration", 99.0), ("pitch", "low"),
+        ("context", "x"), ("character_match", None), ("flags", ["x"]), ("annotator", "me"), ("end", 4.5),
+    ],
+)  # fmt: skip
+def test_a_data_column_that_does_not_follow_from_the_replies_is_found(published, column, value):
+    rewrite(published, DATA, edited(column, 0, value))
+    assert f"data/train: 1 rows have another {column!r} than their replies" in messages(published)
+
+
+def test_rows_in_another_order_are_found(published):
+    rewrite(published, DATA, lambda table: table.take([1, 0, 2, 3]))
+    assert "its rows or their order are not those of the replies" in messages(published)
+
+
+def test_an_answer_that_is_no_json_is_found_with_its_row(published):
+    rewrite(published, REPLIES, edited("answer", 0, "{"))
+    assert "The published answer of meld/train/dia0_utt0 is not JSON" in messages(published)
+
+
+def test_sealing_does_not_take_in_changed_rows(published):
+    change = edited("text", 0, "Something else.")
+    stage_table(change(read_table(published / DATA)), published / DATA).commit()
+    with pytest.raises(InputError, match="were changed after publishing"):
+        seal(published)
+    assert "rows have another 'text' than their replies" in messages(published)
+
+
+def test_a_key_behind_harmless_words_is_found(published):
+    words = ["sk-learn-compatible-estimators"] * 6 + [KEY]
+    rewrite(published, REPLIES, lambda table: with_column(table, "detail", words))
+    assert "column 'detail' of" in messages(published)
 
 
 def test_a_changed_schema_is_found(published):

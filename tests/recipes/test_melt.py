@@ -292,5 +292,5 @@ def test_rebuilding_onto_itself_or_from_nothing(corpus: Path, tmp_path: Path) ->
     changed = json.loads((result.out / "manifest.json").read_text())
     changed["schema"]["json"]["title"] = "changed"
     (result.out / "manifest.json").write_text(json.dumps(changed))
-    with pytest.raises(InputError, match="changed after publishing"):
+    with pytest.raises(InputError, match="changed or removed after publishing"):
         rebuild(result.out, tmp_path / "out2")

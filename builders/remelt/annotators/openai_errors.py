@@ -29,6 +29,8 @@ _QUOTA = re.compile(
     r"insufficient_quota|billing_(?:hard_limit|not_active)|insufficient (?:balance|credits)", re.I
 )
 _LONGEST = 300
+# Local servers take any key, such as 'x' or 'none'; these are no secret, and words of the message.
+_SHORTEST_KEY = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def tidy(text: str, key: str = "") -> str:
     >>> tidy("Incorrect API key provided: sk-abc123***xyz.\\nSee the docs")
     'Incorrect API key provided: [key] See the docs'
     """
-    if key:
+    if len(key) >= _SHORTEST_KEY:
         text = text.replace(key, "[key]")
     line = " ".join(_SECRET.sub("[key]", text).split())
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

@@ -92,7 +92,7 @@ class Plan:
             "messages": [{"role": m.role, "content": sendable(m.content)} for m in messages],
         }
         for name, value in request.parameters.items():
-            if value is None or name in self.dropped:
+            if value is None or name in (*self.dropped, "answer_format"):
                 continue
             if name == "seed":
                 # A repair turn with the first turn's seed is likely to repeat the first turn's fault.

@@ -15,6 +15,7 @@ from .openai_plan import sendable
 
 # Where servers put what a model thought: vLLM, SGLang and DeepSeek; OpenRouter and newer vLLM.
 _THOUGHTS = ("reasoning_content", "reasoning")
+_MOST_TOKENS = 10**9
 
 
 def read_reply(
@@ -138,4 +139,6 @@ def _cost(usage: _Usage, price: KnownModel | None) -> float | None:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_TOKENS:
+        return None
+    return value

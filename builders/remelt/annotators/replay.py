@@ -102,6 +102,7 @@ class Replay:
     Attributes:
         schema_hint: `label` where the replies hold nothing but a label (use `schemas/label.json`), else None.
         prompt_hint: the prompt behind the replies, where the source knows it.
+        turns: how many replies an utterance has at most; that many must be allowed for to give all again.
         retires: when the replayed model is or was switched off, where it is known.
     """
 
@@ -117,7 +118,9 @@ class Replay:
         self.schema_hint = "label" if kinds == {"label"} else None
         prompts = {source.prompt for source in sources.values()}
         self.prompt_hint = prompts.pop() if len(prompts) == 1 else None
-        models = {r.model: None for s in sources.values() for rs in s.replies.values() for r in rs}
+        replies = [r for s in sources.values() for rs in s.replies.values() for r in rs]
+        self.turns = max((r.attempt + 1 for r in replies), default=1)
+        models = dict.fromkeys(r.model for r in replies)
         self.model = "+".join(filter(None, models)) or "replay"
         known = known_models.find(self.model)
         self.retires = known.retires if known else None

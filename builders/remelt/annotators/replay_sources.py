@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ..errors import InputError, bad_value
 from ..records import Reply, canonical_json, digest
 
-LABEL_COLUMNS = ("llm_label", "new_label", "label", "emotion")
+LABEL_COLUMNS = ("llm_label", "new_label", "label")
 _ID = ("id", "utterance_key", "key")
 _DIALOGUE = ("dialogue_id", "dialog_id", "dialogue", "dia")
 _UTTERANCE = ("utterance_id", "utt_id", "utt")
@@ -37,7 +37,8 @@ class Source:
 
     Attributes:
         path: where it is.
-        sha256: of the file; of all its files' names and hashes for a folder.
+        sha256: of what is replayed: the file (with the label's column, where it is a label file), all files'
+            names and hashes for a folder.
         kind: `label` where there are only labels, `replies` where whole replies were kept.
         replies: first attempt first, by full id (`meld/train/dia0_utt3`) or by `train/dia0_utt3`.
         spoken: speaker and text by the same key, where the file has them.
@@ -221,9 +222,11 @@ def _from_labels(path: Path, rows: Sequence[Row], split: str | None, column: str
             continue
         replies[key] = (Reply("", key, 0, raw, path.name, "replay"),)
         spoken[key] = tuple(_optional(row.get(c)) if c else None for c in (speaker, text))
-    notices = (f"{path.name}: {len(twice)} rows come twice, such as {twice[0]}",) if twice else ()
+    notices: tuple[str, ...] = (f"{path.name}: the labels are taken from the column {label!r}",)
+    if twice:
+        notices = (*notices, f"{path.name}: {len(twice)} rows come twice, such as {twice[0]}")
     pairs = {key: (who, words) for key, (who, words) in spoken.items()}
-    return Source(path, _sha256(path), "label", replies, pairs, notices)
+    return Source(path, digest([_sha256(path), label]), "label", replies, pairs, notices)
 
 
 class _Keys:

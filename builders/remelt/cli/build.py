@@ -79,7 +79,9 @@ def summary(result: BuildResult) -> None:
         *_run_lines(result),
         f"Dataset  {result.out}: {result.rows:,} rows, {result.quarantined:,} quarantined",
         f"Report   {result.out / 'audit' / 'report.html'}",
-        f"Load     from datasets import load_dataset; load_dataset({str(result.out)!r})",
+        f"Load     from datasets import load_dataset; load_dataset({str(result.out)!r})"
+        if result.rows
+        else "Load     no row was kept, so there is nothing to load; `dropped` has the reasons",
         f"Replies  load_dataset({str(result.out)!r}, 'annotations')",
         f"Next     remelt audit {result.out}",
         f"         remelt verify {result.out}",

@@ -167,12 +167,13 @@ class _Run:
     async def _work(self, source: Iterator[Item]) -> None:
         while True:
             await self.room.take()
-            if self.stop.asked or self.enough or (item := next(source, None)) is None:
+            if self.stop.asked or self.enough:
                 break
             try:
-                if not await self._annotate(*item):
+                item = next(source, None)
+                if item is None or not await self._annotate(*item):
                     break
-            except RemeltError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the replies in flight are paid for
                 self._fail(error)
                 break
         # The next worker that waits for room sees for itself that nothing is left to do.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ..errors import RemeltError
 from ..journal import Journal
 from ..records import Reply, Request
 
@@ -69,7 +67,7 @@ class Writer:
     async def _store(self, batch: Sequence[tuple[Request, Reply]]) -> bool:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.append, batch)
-        except (RemeltError, sqlite3.Error) as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits for the commit must hear of it
             self._failed(error)
             return False
         if self._journal.full:

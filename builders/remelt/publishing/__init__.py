@@ -2,7 +2,7 @@
 
 from .card import write_card
 from .content import DatasetContent
-from .folder import publish, seal
+from .folder import check_replies, publish, seal
 from .manifest import read_manifest
 from .problem import Problem
 from .reading import read_annotations, read_dropped
@@ -11,6 +11,7 @@ from .verify import find_problems
 __all__ = [
     "DatasetContent",
     "Problem",
+    "check_replies",
     "find_problems",
     "publish",
     "read_annotations",

@@ -47,7 +47,7 @@ def keys_in_table(table: pa.Table, place: str) -> Iterator[Problem]:
         if not pa.types.is_string(column.type):
             continue
         hits = pc.indices_nonzero(pc.fill_null(pc.match_substring_regex(column, _PATTERN), False)).to_pylist()
-        for hit in hits[:_MOST]:
-            for found in keys_in_text(column[hit].as_py()):
-                row = ids[rows[hit].as_py()].as_py()
-                yield Problem(place, f"column {name!r} of {row} holds what looks like an API key ({found})")
+        found = [(hit, key) for hit in hits for key in keys_in_text(column[hit].as_py())]
+        for hit, key in found[:_MOST]:
+            row = ids[rows[hit].as_py()].as_py()
+            yield Problem(place, f"column {name!r} of {row} holds what looks like an API key ({key})")

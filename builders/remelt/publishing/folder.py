@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
 from ..errors import InputError
+from ..records import digest
 from .card import write_card
 from .columns import Columns, columns_of
 from .content import DatasetContent
 from .layout import AUDIT, FOLDERS, MANIFEST, shard_path
 from .manifest import build_manifest, file_entry, published_files, read_manifest, write_manifest
-from .parquet import Staged, commit, shard, shard_count, stage_table
+from .parquet import Staged, commit, sha256, shard, shard_count, stage_table
 from .soft import has_soft_labels
 from .tables import annotations_table, data_table, dropped_table
 
@@ -61,13 +62,13 @@ def publish(out: Path, content: DatasetContent) -> dict[str, Any]:
 
 
 def seal(out: Path) -> dict[str, Any]:
-    """Takes the hashes of the folder's files anew: the manifest's Parquet files, the card, the audit's files.
+    """Takes the hashes of the card and of the audit's files anew; the Parquet files keep theirs.
 
     Returns:
         The manifest as it now stands in the folder.
 
     Raises:
-        InputError: the folder has no manifest, or a Parquet file of it is gone.
+        InputError: the folder has no manifest, or a Parquet file is gone or is not the published one.
         WriteError: the manifest cannot be written.
     """
     manifest = read_manifest(out)
@@ -75,10 +76,38 @@ def seal(out: Path) -> dict[str, Any]:
     gone = [name for name in data if not (out / name).is_file()]
     if gone:
         raise InputError(f"{out} lacks {gone!r}, which its {MANIFEST} names; build it again")
+    changed = changed_files(out, manifest, data)
+    if changed:
+        raise InputError(f"{out}: {changed!r} were changed after publishing; see `remelt verify {out}`")
     others = [name for name in published_files(out) if name.split("/")[0] not in FOLDERS.values()]
-    manifest["files"] = {name: file_entry(out / name) for name in sorted([*data, *others])}
+    entries = {name: manifest["files"][name] for name in data}
+    entries |= {name: file_entry(out / name) for name in others}
+    manifest["files"] = dict(sorted(entries.items()))
     write_manifest(out, manifest)
     return manifest
+
+
+def check_replies(out: Path) -> None:
+    """Checks that the replies and the dropped rows of a folder are those that were published.
+
+    Raises:
+        InputError: the folder has no manifest, or a file or the answer schema was changed or is gone.
+    """
+    manifest = read_manifest(out)
+    wanted = tuple(FOLDERS[config] for config in ("annotations", "dropped"))
+    names = [name for name in manifest["files"] if name.split("/")[0] in wanted]
+    changed = [name for name in names if not (out / name).is_file()] or changed_files(out, manifest, names)
+    if digest(manifest["schema"]["json"]) != manifest["schema"]["sha256"]:
+        changed.append(f"{MANIFEST}: schema")
+    if changed:
+        raise InputError(
+            f"{out}: {changed!r} were changed or removed after publishing; see `remelt verify {out}`"
+        )
+
+
+def changed_files(out: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """The files among these whose sha256 is not the manifest's."""
+    return [name for name in names if sha256(out / name) != manifest["files"][name]["sha256"]]
 
 
 def _tables(content: DatasetContent, columns: Columns) -> Iterator[tuple[str, str, pa.Table]]:

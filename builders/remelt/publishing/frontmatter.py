@@ -144,7 +144,9 @@ def card_problems(text: str) -> list[str]:
 
 
 def _languages(value: str | Sequence[str] | None) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or ())
+    if isinstance(value, str):
+        return [value] if value else []
+    return list(value or ())
 
 
 def _files(out: Path, manifest: Mapping[str, Any], config: str) -> dict[str, list[Path]]:

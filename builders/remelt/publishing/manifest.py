@@ -28,6 +28,11 @@ KEYS = (
     "format", "remelt_version", "recipe", "corpus", "splits", "profile", "label_set", "prompt", "schema",
     "annotator", "options", "counts", "attrition", "replies", "notes", "files", "versions", "created",
 )  # fmt: skip
+_KINDS = {
+    **dict.fromkeys(("remelt_version", "recipe", "created"), str),
+    **dict.fromkeys(("splits", "attrition", "notes"), list),
+    **dict.fromkeys(("options", "versions"), dict),
+}
 _NESTED = {
     "corpus": ("name",),
     "profile": ("name", "options"),
@@ -112,7 +117,7 @@ def read_manifest(out: Path) -> dict[str, Any]:
     Raises:
         InputError: there is none, it is no JSON, lacks keys, or has a format that this version does not know.
     """
-    path = out / MANIFEST
+    path = Path(out) / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -123,6 +128,10 @@ def read_manifest(out: Path) -> dict[str, Any]:
     if manifest.get("format") != FORMAT:
         raise InputError(f"{path}: {bad_value('manifest format', manifest.get('format'), [FORMAT])}")
     _check_keys(path, "", manifest, KEYS)
+    for name, kind in _KINDS.items():
+        if not isinstance(manifest[name], kind):
+            wanted = {dict: "an object", list: "a list", str: "a text"}[kind]
+            raise InputError(f"{path}: {name!r} is {manifest[name]!r}, expected {wanted}")
     for name, keys in _NESTED.items():
         _check_keys(path, name, manifest[name], keys)
     for name, keys in _ENTRIES.items():
@@ -190,13 +199,14 @@ def _replies(annotations: Sequence[Annotation]) -> dict[str, Any]:
     return {
         "total": len(replies),
         **{name: status[name] for name in ("valid", "invalid", "refused", "error")},
-        "input_tokens": _sum([r.input_tokens for r in replies]),
-        "output_tokens": _sum([r.output_tokens for r in replies]),
-        "cost": _sum([r.cost for r in replies]),
+        "input_tokens": total([r.input_tokens for r in replies]),
+        "output_tokens": total([r.output_tokens for r in replies]),
+        "cost": total([r.cost for r in replies]),
     }
 
 
-def _sum(values: Sequence[float | None]) -> float | None:
+def total(values: Sequence[float | None]) -> float | None:
+    """The sum of the known values, to the micro; None where none is known."""
     known = [value for value in values if value is not None]
     return round(sum(known), 6) if known else None
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import pyarrow as pa
 
 from ..errors import InputError
-from ..records import Drop, Message, Reply, Request, Stage, Utterance
+from ..records import Drop, Message, Reply, Request, Stage, Utterance, Verdict
 from .layout import shards
 from .manifest import read_manifest
 from .parquet import read_table
@@ -87,6 +87,25 @@ def annotations_from_table(
     if request is not None:
         answered.append((request, tuple(replies)))
     return answered
+
+
+def verdicts_from_table(table: pa.Table) -> list[Verdict]:
+    """The verdicts of an annotations config's rows, in their order.
+
+    Raises:
+        InputError: an answer that is no JSON object.
+    """
+    verdicts = []
+    for row in _rows(table):
+        try:
+            answer = None if row["answer"] is None else json.loads(row["answer"])
+        except ValueError as error:
+            raise InputError(f"The published answer of {row['id']} is not JSON: {error}") from None
+        if answer is not None and not isinstance(answer, dict):
+            raise InputError(f"The published answer of {row['id']} is no JSON object")
+        texts = (tuple(row[name]) for name in ("problems", "notes", "flags"))
+        verdicts.append(Verdict(row["status"], answer, row["label"], *texts))
+    return verdicts
 
 
 def drops_from_table(table: pa.Table) -> list[Drop]:

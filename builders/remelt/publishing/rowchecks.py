@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -10,31 +11,40 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import InputError
+from ..records import Annotation
+from .columns import Columns
 from .layout import FOLDERS, MANIFEST
+from .manifest import total
 from .problem import Problem
-from .reading import annotations_from_table
+from .reading import annotations_from_table, verdicts_from_table
 from .soft import SOFT, soft_label
+from .tables import data_table
 
 Tables = Mapping[tuple[str, str], pa.Table]
 _MOST = 5
 
 
-def row_problems(tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+def row_problems(tables: Tables, manifest: Mapping[str, Any], columns: Columns) -> Iterator[Problem]:
     """What does not fit between the rows of the three configs.
 
     Args:
         tables: the rows by config and split; all of them, with the columns of this version.
         manifest: the folder's manifest.
+        columns: what decides the columns (see `columns_of`).
     """
     for config in ("default", "dropped"):
         ids = [i for split in manifest["splits"] for i in tables[config, split]["id"].to_pylist()]
         yield from _listed(FOLDERS[config], "ids stand more than once", _doubles(ids))
     for split in manifest["splits"]:
-        yield from _split_problems(tables, split, manifest)
+        yield from _split_problems(tables, split, manifest, columns)
     yield from _reply_totals(tables, manifest)
+    yield from _parameter_problems(tables, manifest)
+    yield from _attrition_problems(tables, manifest)
 
 
-def _split_problems(tables: Tables, split: str, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+def _split_problems(
+    tables: Tables, split: str, manifest: Mapping[str, Any], columns: Columns
+) -> Iterator[Problem]:
     data, replies, dropped = (tables[config, split] for config in FOLDERS)
     data_ids = set(data["id"].to_pylist())
     dropped_ids = set(dropped["id"].to_pylist())
@@ -54,6 +64,11 @@ def _split_problems(tables: Tables, split: str, manifest: Mapping[str, Any]) -> 
     yield from _listed(place, "utterances without a valid reply are missing", set(last) - valid - quarantined)
     foreign = [name for name in dropped["split"].to_pylist() if name != split]
     yield from _listed(place, "rows belong to another split", foreign)
+    answered = _answered(replies, split, manifest)
+    if isinstance(answered, Problem):
+        yield answered
+    else:
+        yield from _derived_problems(answered, tables, split, columns)
     yield from _request_problems(replies, split, manifest)
     yield from _count_problems(split, len(data_ids), Counter(stages.values()), manifest)
 
@@ -99,12 +114,39 @@ def _request_problems(replies: pa.Table, split: str, manifest: Mapping[str, Any]
     yield from _listed(place, "replies stand more than once", doubles)
     schemas = set(pc.unique(replies["schema_hash"]).to_pylist()) - {manifest["schema"]["sha256"]}
     yield from _listed(place, "schema hashes are not the manifest's", schemas)
+
+
+def _answered(replies: pa.Table, split: str, manifest: Mapping[str, Any]) -> list[Annotation] | Problem:
+    """The annotations behind the published rows, with the verdicts as they were published."""
     try:
-        annotations_from_table(
+        answered = annotations_from_table(
             replies, split=split, schema=manifest["schema"]["json"], model=manifest["annotator"]["model"]
         )
+        verdicts = iter(verdicts_from_table(replies))
     except (InputError, ValueError) as error:
-        yield Problem(place, str(error))
+        return Problem(f"{FOLDERS['annotations']}/{split}", str(error))
+    return [Annotation(request, asked, tuple(next(verdicts) for _ in asked)) for request, asked in answered]
+
+
+def _derived_problems(
+    answered: list[Annotation], tables: Tables, split: str, columns: Columns
+) -> Iterator[Problem]:
+    """Every column of the default config follows from the replies and what they were asked about."""
+    place = f"{FOLDERS['default']}/{split}"
+    data = tables["default", split]
+    try:
+        derived = data_table(answered, columns)
+    except (InputError, KeyError) as error:
+        yield Problem(place, f"cannot be derived from the replies: {error}")
+        return
+    if derived["id"].to_pylist() != data["id"].to_pylist():
+        yield Problem(place, "its rows or their order are not those of the replies")
+        return
+    ids = data["id"].to_pylist()
+    for name in derived.column_names:
+        pairs = zip(ids, derived[name].to_pylist(), data[name].to_pylist(), strict=True)
+        changed = [row for row, ours, theirs in pairs if ours != theirs]
+        yield from _listed(place, f"rows have another {name!r} than their replies and utterances", changed)
 
 
 def _count_problems(
@@ -131,11 +173,52 @@ def _reply_totals(tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Probl
     statuses: Counter[str] = Counter()
     for split in manifest["splits"]:
         statuses.update(tables["annotations", split]["status"].to_pylist())
-    found = {"total": statuses.total(), **{s: statuses[s] for s in ("valid", "invalid", "refused", "error")}}
+    found: dict[str, float | None] = {
+        "total": statuses.total(),
+        **{s: statuses[s] for s in ("valid", "invalid", "refused", "error")},
+    }
+    for key in ("input_tokens", "output_tokens", "cost"):
+        columns = [tables["annotations", split][key] for split in manifest["splits"]]
+        found[key] = total([value for column in columns for value in column.to_pylist()])
     for key, count in found.items():
         if manifest["replies"].get(key) != count:
             yield Problem(
                 MANIFEST, f"replies say {key} {manifest['replies'].get(key)!r}, the files have {count}"
+            )
+
+
+def _parameter_problems(tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    """The seed differs from row to row; everything else is the same for all."""
+    stated = {k: v for k, v in manifest["annotator"].get("parameters", {}).items() if k != "seed"}
+    for split in manifest["splits"]:
+        texts = pc.unique(tables["annotations", split]["parameters"].combine_chunks()).to_pylist()
+        for text in texts:
+            found = {k: v for k, v in json.loads(text).items() if k != "seed"}
+            if found != stated:
+                yield Problem(
+                    MANIFEST,
+                    f"the annotator's parameters are {stated!r}, requests of {split!r} have {found!r}",
+                )
+                return
+
+
+def _attrition_problems(tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    """Each rule leaves what it does not take, and all together take what is in dropped."""
+    for split in manifest["splits"]:
+        rows = [row for row in manifest["attrition"] if row["split"] == split]
+        left = manifest["counts"].get(split, {}).get("input")
+        for row in rows:
+            if row["left"] != left - row["in_order"] or not 0 <= row["in_order"] <= row["alone"]:
+                yield Problem(MANIFEST, f"attrition of {split!r} does not add up at the rule {row['rule']!r}")
+                return
+            left = row["left"]
+        dropped = tables["dropped", split].select(["stage", "reasons"]).to_pylist()
+        taken = sum(d["stage"] == "selection" for d in dropped)
+        if rows and manifest["counts"][split]["input"] - left != taken:
+            yield Problem(
+                MANIFEST,
+                f"attrition of {split!r} takes {manifest['counts'][split]['input'] - left} rows, "
+                f"dropped holds {taken}",
             )
 
 

@@ -24,7 +24,7 @@ from .reading import read_split
 from .rowchecks import Tables, row_problems
 
 
-def find_problems(out: Path) -> list[Problem]:
+def find_problems(out: str | Path) -> list[Problem]:
     """Checks hashes, files, row counts, schemas, labels, ids, replies, counts and the card of a folder.
 
     Also looks for anything like an API key, and never repeats one in full. The journal and everything else
@@ -36,13 +36,15 @@ def find_problems(out: Path) -> list[Problem]:
     Raises:
         InputError: the folder has no manifest that can be read.
     """
+    out = Path(out)
     manifest = read_manifest(out)
     problems = [*_manifest_problems(manifest), *_file_problems(out, manifest)]
     tables, unread = _read(out, manifest)
     wrong = list(_schema_problems(tables, manifest))
     problems += [*unread, *wrong]
     if not unread and not wrong:
-        problems += [*row_problems(tables, manifest), *_card_problems(out, tables, manifest)]
+        columns = _columns(tables, manifest)
+        problems += [*row_problems(tables, manifest, columns), *_card_problems(out, tables, manifest)]
     for (config, split), table in tables.items():
         problems += keys_in_table(table, f"{FOLDERS[config]}/{split}")
     for path in _visible_files(out):
@@ -55,6 +57,9 @@ def _manifest_problems(manifest: Mapping[str, Any]) -> Iterator[Problem]:
     schema = manifest["schema"]
     if digest(schema["json"]) != schema["sha256"]:
         yield Problem(MANIFEST, "the answer schema does not have its sha256")
+    prompt = manifest["prompt"]
+    if prompt is not None and digest(prompt["text"]) != prompt["sha256"]:
+        yield Problem(MANIFEST, "the prompt's text does not have its sha256")
     for split, row in manifest["counts"].items():
         parts = sum(row[key] for key in ("kept", "dropped", "quarantined"))
         if row["input"] != parts:

@@ -79,7 +79,7 @@ def _shareable(corpus: Mapping[str, Any]) -> bool:
     return licence.startswith(_SHAREABLE)
 
 
-def audit_dataset(out: Path, options: AuditOptions | None = None) -> Findings:
+def audit_dataset(out: str | Path, options: AuditOptions | None = None) -> Findings:
     """Audits a dataset folder or a table of labels, and keeps a remelt folder's manifest true.
 
     A folder whose manifest is not a whole remelt manifest is audited all the same and its manifest left
@@ -90,14 +90,20 @@ def audit_dataset(out: Path, options: AuditOptions | None = None) -> Findings:
         options: see `audit.AuditOptions`.
 
     Raises:
-        InputError: nothing to read, an unknown column, or a folder that cannot be written to.
+        InputError: nothing to read, an unknown column, a folder that cannot be written to or in which
+            another process works, or Parquet files that are not the published ones.
     """
+    from contextlib import nullcontext
+
+    out = Path(out)
     from ..audit import AuditOptions, audit
+    from ..journal import OutLock
     from ..publishing import seal
 
-    findings = audit(out, options or AuditOptions())
-    if findings.folder.resolve().is_relative_to(out.resolve()) and _has_manifest(out):
-        seal(out)
+    with OutLock(out) if (out / ".remelt").is_dir() else nullcontext():
+        findings = audit(out, options or AuditOptions())
+        if findings.folder.resolve().is_relative_to(out.resolve()) and _has_manifest(out):
+            seal(out)
     return findings
 
 

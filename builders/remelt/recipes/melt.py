@@ -75,6 +75,11 @@ class MeltOptions:
     engine: EngineOptions | None = None
     connection: AnnotatorOptions | None = None
 
+    def __post_init__(self) -> None:
+        # From Python a path is often a plain string, and a corpus a path.
+        object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "corpus", str(self.corpus))
+
 
 def build(options: MeltOptions, reporter: Reporter | None = None) -> BuildResult:
     """Builds the dataset, or goes on with one that was interrupted.
@@ -96,7 +101,7 @@ def build(options: MeltOptions, reporter: Reporter | None = None) -> BuildResult
     if getattr(annotator, "immediate", False):
         # Nobody is waited for, so many at once cost nothing and share the journal's commits.
         engine = replace(engine, concurrency=max(engine.concurrency, _AT_ONCE))
-    with workspace(options.out, NAME, questions.corpus.folder) as journal:
+    with workspace(options.out, NAME, questions.corpus.name, questions.corpus.folder) as journal:
         reporter.stage(f"Annotating {len(questions.requests):,} utterances with {annotator.name}")
         annotations, stats = _ask(questions, annotator, journal, engine, reporter)
         return _publish(options, questions, annotator, annotations, stats, reporter)
@@ -133,6 +138,8 @@ def _prepare(options: MeltOptions, reporter: Reporter) -> tuple[MeltOptions, Que
     corpus, splits = read_corpus(options, reporter)
     connection = replace(connection, concurrency=engine.concurrency, splits=splits)
     annotator = create(options.annotator, connection)
+    if turns := getattr(annotator, "turns", None):
+        engine = replace(engine, retries=max(engine.retries, turns - 1))
     if slots := getattr(annotator, "slots", None):
         engine = replace(engine, concurrency=min(engine.concurrency, slots))
     if at_once := getattr(annotator, "at_once", None):
@@ -180,7 +187,7 @@ def _publish(
         corpus={
             "name": corpus.name,
             "title": info.title if info else corpus.name,
-            "language": info.language if info else "",
+            "language": info.language if info else None,
             "licence": corpus.licence,
             "homepage": corpus.homepage,
             "citation": corpus.citation,
@@ -204,8 +211,8 @@ def _publish(
             "caveat": getattr(annotator, "caveat", ""),
         },
         prompt=_prompt_record(questions.prompt),
-        profile={"name": questions.profile, "options": questions.selection_options},
-        attrition=questions.selection.attrition,
+        profile={"name": Path(questions.profile).name, "options": questions.selection_options},
+        attrition=questions.attrition,
         options={
             "limit": options.limit,
             "turns": questions.turns,

@@ -14,7 +14,7 @@ from ..journal import FILE, Journal
 from ..records import Message, Reply, Request, canonical_json
 from . import plan_notes
 from .plan_notes import Cost, Duration, Facts, Tokens
-from .workspace import check_recipe
+from .workspace import check_owner
 
 if TYPE_CHECKING:
     from ..annotators import AnnotatorOptions
@@ -160,7 +160,7 @@ def _facts(
     engine, connection = options.engine, options.connection
     assert engine is not None
     assert connection is not None
-    known = _look_up(options.out, recipe, questions.requests, check, engine.retries)
+    known = _look_up(options.out, recipe, questions, check, engine.retries)
     now = known.left[: engine.max_rows] if engine.max_rows else known.left
     free = getattr(annotator, "estimate", None) is None
     model = None if free else known_models.find(annotator.model, connection.prices)
@@ -216,12 +216,12 @@ class _Known:
     spent: float
 
 
-def _look_up(out: Path, recipe: str, requests: Sequence[Request], check: Check, retries: int) -> _Known:
+def _look_up(out: Path, recipe: str, questions: Questions, check: Check, retries: int) -> _Known:
     """Which requests the engine would ask, by the same rule as it: see `engine`."""
-    path = out / ".remelt" / FILE
+    path, requests = out / ".remelt" / FILE, questions.requests
     if not path.is_file():
         return _Known(tuple(requests), frozenset(), (), 0.0)
-    check_recipe(out, recipe)
+    check_owner(out, recipe, questions.corpus.name)
     left: list[Request] = []
     begun: set[str] = set()
     replies: list[Reply] = []

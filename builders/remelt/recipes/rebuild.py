@@ -15,7 +15,7 @@ from .reporting import Reporter
 from .workspace import workspace
 
 
-def rebuild(source: Path, out: Path, reporter: Reporter | None = None) -> BuildResult:
+def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = None) -> BuildResult:
     """Rebuilds a dataset from its `annotations` and `dropped` configs and its manifest.
 
     Every raw reply is parsed and validated again; the Parquet files come out byte-identical as long as
@@ -31,12 +31,14 @@ def rebuild(source: Path, out: Path, reporter: Reporter | None = None) -> BuildR
     """
     from .. import answers
     from ..engine import Stats
-    from ..publishing import DatasetContent, read_annotations, read_dropped, read_manifest
+    from ..publishing import DatasetContent, check_replies, read_annotations, read_dropped, read_manifest
 
     reporter = reporter or Reporter()
+    source, out = Path(source), Path(out)
     if source.resolve() == out.resolve():
         raise InputError(f"--out {out} is the dataset itself; name another folder")
     manifest = read_manifest(source)
+    check_replies(source)
     labels = LabelSet(
         manifest["label_set"]["name"],
         tuple(manifest["label_set"]["labels"]),
@@ -70,7 +72,7 @@ def rebuild(source: Path, out: Path, reporter: Reporter | None = None) -> BuildR
         run=manifest.get("run"),
         created=manifest["created"],
     )
-    with workspace(out, manifest["recipe"], _corpus_folder(source)) as journal:
+    with workspace(out, manifest["recipe"], manifest["corpus"]["name"], _corpus_folder(source)) as journal:
         _keep(journal, annotations)
         return finish(out, content, Stats(rows=len(annotations), done=len(annotations)), reporter)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..corpora import Corpus
     from ..prompting import Prompt
     from ..protocols import Annotator
-    from ..selection import Selection, SelectionOptions
+    from ..selection import AttritionRow, Selection, SelectionOptions
     from .melt import MeltOptions
 
 _SEEDS = 2**31
@@ -37,6 +37,7 @@ class Questions:
     schema: Mapping[str, Any]
     requests: tuple[Request, ...]
     dropped: tuple[Drop, ...]
+    attrition: tuple[AttritionRow, ...]
     turns: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -54,6 +55,8 @@ def read_corpus(options: MeltOptions, reporter: Reporter) -> tuple[Corpus, tuple
     for note in corpus.notes:
         reporter.notice(note)
     splits = options.splits
+    if splits is not None and not splits:
+        raise InputError(f"No split is named, {corpus.folder} has {list(corpus.splits)!r}")
     if splits is None:
         splits = tuple(s for s in corpus.splits if not (corpus.name == "meld" and s == "dev"))
     for split in splits:
@@ -78,6 +81,7 @@ def make_questions(
     for note in selection.notes:
         reporter.notice(note)
     wanted, dropped = _limit(selection.kept, options.limit)
+    place = {utterance.id: n for n, utterance in enumerate(corpus.utterances)}
     label_only = getattr(annotator, "schema_hint", None) == "label"
     default = getattr(annotator, "prompt_hint", None) or _default_prompt(corpus)
     prompt = None if label_only else prompting.load(options.prompt or default)
@@ -85,12 +89,16 @@ def make_questions(
     turns = 0 if prompt is None or "turns" not in prompt.fields else prompt.turns
     if turns and options.turns is not None:
         turns = options.turns
-    parameters = {
+    elif options.turns is not None:
+        reporter.notice(f"--turns {options.turns} has no effect: {_turnless(prompt)}")
+    parameters: dict[str, Any] = {
         "temperature": options.temperature,
         "top_p": options.top_p,
         "max_tokens": options.max_tokens,
         "seed": options.seed,
         "reasoning_effort": options.reasoning_effort,
+        # A reply that was asked for in another way is another reply.
+        "answer_format": _asked_format(options),
     }
     unsampled = label_only or getattr(annotator, "unsampled", False)
     parameters = {} if unsampled else {k: v for k, v in parameters.items() if v is not None}
@@ -104,7 +112,8 @@ def make_questions(
         prompt=prompt,
         schema=schema,
         requests=(),
-        dropped=(*selection.dropped, *dropped),
+        dropped=tuple(sorted((*selection.dropped, *dropped), key=lambda d: place[d.utterance.id])),
+        attrition=_attrition(selection, dropped, splits),
         turns=turns,
         parameters=parameters,
     )
@@ -139,6 +148,33 @@ def _limit(kept: Sequence[Utterance], limit: int | None) -> tuple[tuple[Utteranc
         else:
             wanted.append(utterance)
     return tuple(wanted), tuple(dropped)
+
+
+def _attrition(
+    selection: Selection, dropped: Sequence[Drop], splits: Sequence[str]
+) -> tuple[AttritionRow, ...]:
+    """The selection's attrition, and after it what is left out for want of words or beyond the limit."""
+    from ..selection import AttritionRow
+
+    rows = list(selection.attrition)
+    for split in splits:
+        left = sum(utterance.split == split for utterance in selection.kept)
+        for rule in ("empty_text", "limit"):
+            count = sum(d.utterance.split == split and rule in d.reasons for d in dropped)
+            left -= count
+            if count:
+                rows.append(AttritionRow(rule, split, count, count, left))
+    order = {split: n for n, split in enumerate(splits)}
+    return tuple(sorted(rows, key=lambda row: order[row.split]))
+
+
+def _turnless(prompt: Prompt | None) -> str:
+    return f"the prompt {prompt.name!r} shows no previous turns" if prompt else "nothing is prompted for"
+
+
+def _asked_format(options: MeltOptions) -> str | None:
+    asked = options.connection.answer_format if options.connection else "auto"
+    return None if asked == "auto" else asked
 
 
 def _default_prompt(corpus: Corpus) -> str:
@@ -189,6 +225,8 @@ def public_name(spec: str) -> str:
     """
     head = re.match(r"[^/:]*[/:]?", spec)
     start = head.end() if head else 0
+    if Path(spec[start:]).exists():
+        return spec[:start] + Path(spec[start:]).name
     parts = [part.rpartition("=") for part in spec[start:].split(",")]
     shown = [
         f"{key}{sign}{Path(value).name if Path(value).exists() else value}" for key, sign, value in parts

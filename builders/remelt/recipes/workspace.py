@@ -16,20 +16,21 @@ _LOCAL = "local.json"
 
 
 @contextmanager
-def workspace(out: Path, recipe: str, corpus_folder: Path | None = None) -> Iterator[Journal]:
-    """Locks OUT for one recipe and opens its journal.
+def workspace(out: Path, recipe: str, corpus: str, corpus_folder: Path | None = None) -> Iterator[Journal]:
+    """Locks OUT for one recipe and corpus and opens its journal.
 
     Args:
+        corpus: the corpus's name.
         corpus_folder: remembered (in `.remelt/`, never published) so that the report finds the clips.
 
     Raises:
-        InputError: OUT is a file, belongs to something else or to another recipe, is in use by another
-            process, or cannot be written.
+        InputError: OUT is a file, belongs to something else or to another recipe or corpus, is in use by
+            another process, or cannot be written.
     """
     _check_free(out)
     with OutLock(out):
-        check_recipe(out, recipe)
-        _write(out / ".remelt" / _BUILD, {"recipe": recipe})
+        check_owner(out, recipe, corpus)
+        _write(out / ".remelt" / _BUILD, {"recipe": recipe, "corpus": corpus})
         if corpus_folder is not None:
             _write(out / ".remelt" / _LOCAL, {"corpus_folder": str(corpus_folder.resolve())})
         with Journal(out / ".remelt" / FILE) as journal:
@@ -54,23 +55,30 @@ def _check_free(out: Path) -> None:
         )
 
 
-def check_recipe(out: Path, recipe: str) -> None:
-    """Refuses an OUT that another recipe made.
+def check_owner(out: Path, recipe: str, corpus: str) -> None:
+    """Refuses an OUT that another recipe made, or the same one from another corpus.
 
     Raises:
-        InputError: the folder belongs to another recipe.
+        InputError: the folder belongs to another recipe or corpus.
     """
     for path in (out / ".remelt" / _BUILD, out / "manifest.json"):
         if not path.is_file():
             continue
         try:
-            owner = json.loads(path.read_text(encoding="utf-8")).get("recipe")
-        except (ValueError, AttributeError) as error:
+            owner = json.loads(path.read_text(encoding="utf-8"))
+            made_of = owner.get("corpus")
+            of = {"recipe": owner.get("recipe"), "corpus": made_of if made_of is None else _name(made_of)}
+        except (ValueError, AttributeError, KeyError) as error:
             raise InputError(f"{path} is damaged ({error}); build into another folder") from error
-        if owner != recipe:
-            raise InputError(
-                f"OUT {out} belongs to recipe {owner!r}, this is {recipe!r}; name another folder"
-            )
+        for what, mine in (("recipe", recipe), ("corpus", corpus)):
+            if of[what] != mine and (what, of[what]) != ("corpus", None):
+                raise InputError(
+                    f"OUT {out} belongs to {what} {of[what]!r}, this is {mine!r}; name another folder"
+                )
+
+
+def _name(corpus: Any) -> str:
+    return str(corpus["name"] if isinstance(corpus, dict) else corpus)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
