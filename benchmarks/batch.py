@@ -159,7 +159,8 @@ def measure(rows: int, folder: Path) -> dict[str, Any]:
         resumed = finish(child("--run", out, "--url", url, "--rows", str(rows)), time.perf_counter())
         resumed["server"] = counted(url)
     finally:
-        server.terminate()
+        # Like Ctrl-C, so that it removes its files.
+        server.send_signal(signal.SIGINT)
         server.wait()
     begun = time.perf_counter()
     online = finish(child("--run", str(folder / "online"), "--rows", str(rows)), begun)

@@ -76,6 +76,14 @@ class BatchServerOptions:
     seed: int = 0
     key: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in (*self.faults, *self.always.values()):
+            if name.removesuffix(":once") not in ROW_FAULTS + REPLY_FAULTS:
+                raise ValueError(f"Bad fault {name!r}, expected one of {ROW_FAULTS + REPLY_FAULTS}")
+        for name in self.batches.values():
+            if name not in BATCH_FAULTS:
+                raise ValueError(f"Bad fault of a batch {name!r}, expected one of {BATCH_FAULTS}")
+
 
 class BatchServer:
     """The server in a thread of its own.

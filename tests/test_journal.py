@@ -1,4 +1,6 @@
 import collections
+import hashlib
+import json
 import os
 import signal
 import sqlite3
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from remelt.errors import InputError
-from remelt.journal import Journal, JournalFull, OutLock
+from remelt.journal import _MIGRATIONS, Journal, JournalFull, OutLock
 from remelt.records import Message
 
 from .builders import reply, request
@@ -159,3 +161,60 @@ def test_no_room_for_a_journal_at_all(small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(b"x" * (23 * 1024 * 1024))
     with pytest.raises(JournalFull, match="No space left"):
         Journal(small_disk / "out" / "j.sqlite")
+
+
+def test_what_was_spent_is_replies_lost_ones_and_what_is_held(tmp_path: Path) -> None:
+    asked = request(0)
+    lost = reply(asked, 0, raw="", failure="error", cost=0.02)
+    with Journal(tmp_path / "j.sqlite") as journal:
+        assert journal.spent() == 0
+        journal.append(
+            [(asked, reply(asked, 0, cost=0.5)), (asked, reply(asked, 1, cost=None)), (asked, lost)]
+        )
+        journal.hold(0)
+        assert journal.spent() == pytest.approx(0.52)
+        journal.hold(1.0)
+        journal.hold(2.0)
+        assert journal.spent() == pytest.approx(2.52)
+        journal.hold(0.0, final=True)
+        assert journal.spent() == pytest.approx(0.52)
+        journal.hold(0.2, final=True)
+        journal.hold(0.05)
+    # A process that is gone cannot lower what it held.
+    with Journal(tmp_path / "j.sqlite") as journal:
+        journal.hold(0.0)
+        assert journal.spent() == pytest.approx(0.77)
+
+
+def test_a_journal_of_the_first_format_goes_on(tmp_path: Path) -> None:
+    path, asked, later = tmp_path / "j.sqlite", request(0), request(1)
+    db = sqlite3.connect(path)
+    db.executescript(f"{_MIGRATIONS[0]} PRAGMA user_version=1;")
+    db.execute("INSERT INTO failures VALUES (1, 'k', 'u', 0, 'timeout', 2, '')")
+    old = ("raw", "model", "means", "", "", "stop", 10, 5, 0.25, 1.0, "2026-01-01T00:00:00Z", 1)
+    marks = ", ".join("?" * (3 + len(old)))
+    db.execute(f"INSERT INTO replies VALUES ({marks})", (asked.key, 0, asked.utterance.id, *old))
+    db.commit()
+    db.close()
+    with Journal(path) as journal:
+        journal.append([(later, reply(later, cost=0.5))])
+        assert journal.spent() == 0.75
+        found = journal.replies([asked.key, later.key])
+    assert found[asked.key][0].raw == "raw"
+    assert found[later.key] == (reply(later, cost=0.5),)
+
+
+def test_contents_and_hashes_are_what_they_always_were(tmp_path: Path) -> None:
+    """Journals of earlier versions are looked up by these."""
+    asked = request(0, schema={"b": [1, "é"], "a": None})
+    with Journal(tmp_path / "j.sqlite") as journal:
+        journal.append([(asked, reply(asked))])
+    db = sqlite3.connect(tmp_path / "j.sqlite")
+    contents = dict(db.execute("SELECT sha256, content FROM contents"))
+    schema = '{"a":null,"b":[1,"é"]}'
+    assert contents == {
+        **{hashlib.sha256(json.dumps(m.content).encode()).hexdigest(): m.content for m in asked.messages},
+        hashlib.sha256(schema.encode()).hexdigest(): schema,
+    }
+    ((key, hashed),) = db.execute("SELECT key, schema_hash FROM requests")
+    assert (key, hashed) == (asked.key, hashlib.sha256(schema.encode()).hexdigest())

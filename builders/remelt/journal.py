@@ -288,11 +288,15 @@ class Journal:
             self._schema = (request.schema, request.schema_hash, canonical_json(request.schema))
         return self._schema[1:]
 
-    def hold(self, cost: float) -> None:
+    def hold(self, cost: float, final: bool = False) -> None:
         """Counts so many US dollars as spent until told otherwise, in place of what was held before.
 
         A run with a budget holds what its requests in flight may cost: a run that is killed cannot say
         any more what became of them.
+
+        Args:
+            cost: US dollars.
+            final: the run ends; what is held now stays, whatever the next one holds.
 
         Raises:
             Interrupted: it cannot be stored.
@@ -303,6 +307,9 @@ class Journal:
             elif cost:
                 held = self._db.execute(_INSERT_FAILURE, ("", "", 0, _HELD, 0, "", cost))
                 self._hold = held.lastrowid
+            if final:
+                self._db.execute("DELETE FROM failures WHERE id = ? AND cost = 0", (self._hold,))
+                self._hold = None
         except sqlite3.OperationalError as error:
             raise Interrupted(f"The journal {self.path} cannot be written: {error}") from error
 

@@ -65,22 +65,23 @@ class Priced(Scripted):
         super().__init__()
         self.random = random.Random(seed)
         self.bound, self.faults = bound, faults
-        self.charged = self.worst = 0.0
+        self.charged = 0.0
 
     def estimate(self, asked: Request, messages: tuple[Message, ...]) -> Estimate:
         return Estimate(10, 5, self.bound * len(messages) / 2)
 
     async def answer(self, asked: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
-        self.flying += 1
-        self.most_flying = max(self.most_flying, self.flying)
-        await asyncio.sleep(self.random.choice((0, 0, 0.001, 0.003)))
-        self.flying -= 1
-        draw = self.random.random()
+        draw, cost = self.random.random(), self.random.uniform(0.2, 1) * self.bound * len(messages) / 2
+        try:
+            await asyncio.sleep(self.random.choice((0, 0, 0.001, 0.003)))
+        except asyncio.CancelledError:
+            # Nobody waits for the answer any more, but the server is at work.
+            self.charged += cost
+            raise
         if draw < self.faults / 4:
             raise TransientError("429", throttled=True, retry_after=0.001)
         if draw < self.faults / 2:
             raise TransientError("503")
-        cost = self.random.uniform(0.2, 1) * self.bound * len(messages) / 2
         self.charged += cost
         if draw < self.faults * 3 / 4:
             raise TransientError("dropped", charged=True)

@@ -18,7 +18,7 @@ class Holds:
     def __init__(self) -> None:
         self.stored: list[float] = []
 
-    async def __call__(self, cost: float) -> None:
+    async def __call__(self, cost: float, final: bool) -> None:
         await asyncio.sleep(0)
         self.stored.append(cost)
 

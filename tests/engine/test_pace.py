@@ -232,6 +232,8 @@ async def test_tokens_that_the_server_tells_are_kept() -> None:
 
 async def test_an_older_answer_does_not_unsay_a_newer_one() -> None:
     bench = Bench()
+    for _ in range(16):
+        bench.answer(await bench.enter())
     slow, quick = await bench.enter(), await bench.enter()
     bench.answer(quick, RateLimits(requests=60, requests_left=0, requests_reset=60))
     bench.answer(slow, RateLimits(requests=60, requests_left=50, requests_reset=10))

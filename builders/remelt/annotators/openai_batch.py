@@ -390,8 +390,6 @@ def _time(seconds: Any) -> str:
 def _limit(message: str) -> int | None:
     """The limit on enqueued tokens that a refusal names.
 
-    >>> _limit("Enqueued token limit reached for m. Limit: 2,000,000 enqueued tokens.")
-    2000000
     >>> _limit("surpassed the configured limit of 30K")
     30000
     """

@@ -18,12 +18,12 @@ class Budget:
         cap: US dollars.
         spent: of them, spent before this run.
         hold: stores an amount that counts as spent should this process be killed; called before the amount
-            is in flight, and seldom.
+            is in flight, and seldom. With True: for the last time.
         at_once: requests in flight at most; so much is held from the start.
     """
 
     def __init__(
-        self, cap: float, spent: float, hold: Callable[[float], Awaitable[None]], at_once: int = 1
+        self, cap: float, spent: float, hold: Callable[[float, bool], Awaitable[None]], at_once: int = 1
     ) -> None:
         self.cap, self.spent = cap, spent
         self._store, self._at_once = hold, at_once
@@ -63,7 +63,7 @@ class Budget:
                 if (needed := self._needed) <= self._held:
                     return
                 most = max(needed, min(self.cap - self.spent, max(self._at_once * amount, needed) * _AHEAD))
-                await self._store(most)
+                await self._store(most, False)
                 self._held = most
 
     @property
@@ -90,7 +90,7 @@ class Budget:
     async def close(self) -> None:
         """Holds no more than what nobody knows the end of."""
         if self._held:
-            await self._store(self._needed)
+            await self._store(self._needed, True)
 
     def over(self, amount: float) -> str:
         """Why no more is sent."""

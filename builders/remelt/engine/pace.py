@@ -138,6 +138,10 @@ class Pace:
             self._limits, self._limits_of = limits, ticket.number
             now = self._clock()
             unseen, unseen_tokens = self._sent - ticket.number, self._tokens_sent - ticket.tokens_before
+            if ticket.number <= 2 * self._options.concurrency:
+                # An annotator may hold the first ones back until one of them has found its way; they then
+                # go out in another order.
+                unseen = max(unseen, self._stats.in_flight)
             self._requests.told(limits.requests, limits.requests_left, limits.requests_reset, unseen, now)
             self._tokens.told(limits.tokens, limits.tokens_left, limits.tokens_reset, unseen_tokens, now)
         wake(self._waker)

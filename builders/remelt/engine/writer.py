@@ -48,9 +48,9 @@ class Writer:
         self.put(request, reply, lambda done: None if stored.done() else stored.set_result(done))
         return await stored
 
-    async def hold(self, cost: float) -> None:
+    async def hold(self, cost: float, final: bool) -> None:
         """See `Journal.hold`."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.hold, cost)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.hold, cost, final)
 
     async def _commit(self) -> None:
         loop = asyncio.get_running_loop()
