@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -68,7 +68,7 @@ class AnnotatorOptions:
     logprobs: bool = False
     prices: Path | None = None
     device: str | None = None
-    batch: BatchOptions = BatchOptions()
+    batch: BatchOptions = field(default_factory=BatchOptions)
     column: str | None = None
 
     def __post_init__(self) -> None:
