@@ -102,7 +102,7 @@ def test_one_transaction_is_all_or_nothing(tmp_path: Path) -> None:
     first, second = request(0), request(1)
     with Journal(tmp_path / "j.sqlite") as journal:
         journal.append([(first, reply(first))])
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(Interrupted, match="UNIQUE constraint failed"):
             journal.append([(second, reply(second)), (first, reply(first))])
         assert journal.replies([first.key, second.key]).keys() == {first.key}
 

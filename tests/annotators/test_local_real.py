@@ -154,7 +154,7 @@ def test_closing_with_requests_in_flight_comes_to_an_end(tmp_path: Path) -> None
             await model.start()
             asked = [request(n, schema=LONG) for n in range(3)]
             tasks = [asyncio.create_task(model.answer(r, r.messages, 0)) for r in asked]
-            while model._chat._client is None:
+            while not model._chat._servers.first.in_flight:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.3)
             await model.close()

@@ -38,5 +38,5 @@ def test_a_folder_from_before_the_run_was_kept(tmp_path: Path) -> None:
     copy = rebuild(tmp_path / "out", tmp_path / "copy")
     assert "run" not in copy.manifest
     assert findings(copy.out)["run"] is None
-    with workspace(tmp_path / "copy", "melt") as journal:
+    with workspace(tmp_path / "copy", "melt", "sample") as journal:
         assert journal.count() == 5

@@ -285,7 +285,8 @@ def _label_column(path: Path, columns: Sequence[str], asked: str | None) -> str:
         if asked is not None:
             raise InputError(f"{path}: {bad_value('label column', asked, columns)}")
         raise InputError(
-            f"{path} has no label column (looked for {list(LABEL_COLUMNS)!r}); it has {list(columns)!r}"
+            f"{path} has no label column (looked for {list(LABEL_COLUMNS)!r}); it has {list(columns)!r}, "
+            "one of which --label-column can name"
         )
     return found
 

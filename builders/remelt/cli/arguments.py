@@ -60,6 +60,10 @@ def melt_options(
             help="Address of an OpenAI-compatible server; several times for equal servers, used in turn."
         ),
     ] = None,
+    label_column: Annotated[
+        str,
+        typer.Option(help="Column of the label in a replayed file; default: llm_label, new_label, label."),
+    ] = "",
     answer_format: Annotated[
         str,
         typer.Option(
@@ -128,7 +132,7 @@ def melt_options(
         annotator=annotator,
         corpus_name=name or None,
         mapping=from_options(column or [], mapping, name or None),
-        splits=wanted or None,
+        splits=wanted if splits else None,
         profile=profile or None,
         keep_speakers=tuple(keep_speaker or ()),
         prompt=prompt or None,
@@ -175,6 +179,10 @@ def _connection(given: dict[str, Any]) -> AnnotatorOptions:
     known: dict[str, Any] = {form: form for form in ANSWER_FORMATS}
     if given["answer_format"] not in known:
         raise InputError(bad_value("answer format", given["answer_format"], ANSWER_FORMATS))
+    for option, schemes in (("base_url", ("openai",)), ("label_column", ("replay",))):
+        if given[option] and not given["annotator"].startswith(schemes):
+            flag = f"--{option.replace('_', '-')}"
+            raise InputError(f"{flag} has no effect on {given['annotator']!r}; it is for {schemes[0]}")
     first, *more = given["base_url"] or [None]
     return AnnotatorOptions(
         base_url=first,
@@ -189,6 +197,7 @@ def _connection(given: dict[str, Any]) -> AnnotatorOptions:
         context=given["context"],
         prices=given["prices"],
         device=given["device"] or None,
+        column=given["label_column"] or None,
     )
 
 

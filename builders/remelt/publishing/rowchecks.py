@@ -17,7 +17,6 @@ from .layout import FOLDERS, MANIFEST
 from .manifest import total
 from .problem import Problem
 from .reading import annotations_from_table, verdicts_from_table
-from .soft import SOFT, soft_label
 from .tables import data_table
 
 Tables = Mapping[tuple[str, str], pa.Table]
@@ -49,8 +48,7 @@ def _split_problems(
     data_ids = set(data["id"].to_pylist())
     dropped_ids = set(dropped["id"].to_pylist())
     stages = dict(zip(dropped["id"].to_pylist(), dropped["stage"].to_pylist(), strict=True))
-    said = replies.select(["id", "status", "label", "label_logprobs"])
-    last = {row["id"]: row for row in said.to_pylist()}
+    last = {row["id"]: row for row in replies.select(["id", "status", "label"]).to_pylist()}
     valid = {name for name, row in last.items() if row["status"] == "valid"}
     place = f"{FOLDERS['default']}/{split}"
     yield from _listed(place, "rows have no valid reply in annotations", data_ids - valid)
@@ -58,7 +56,6 @@ def _split_problems(
     yield from _listed(place, "rows are also in dropped", data_ids & dropped_ids)
     yield from _listed(place, "rows have another label than their last reply", _relabelled(data, last))
     yield from _listed(place, "rows have a wrong value in 'changed'", _wrongly_changed(data))
-    yield from _listed(place, "rows have another soft label than their last reply", _unlike(data, last))
     place = f"{FOLDERS['dropped']}/{split}"
     quarantined = {name for name, stage in stages.items() if stage == "annotation"}
     yield from _listed(place, "utterances without a valid reply are missing", set(last) - valid - quarantined)
@@ -80,21 +77,6 @@ def _relabelled(data: pa.Table, last: Mapping[str, Mapping[str, Any]]) -> list[s
         for row, label in zip(data["id"].to_pylist(), data["label"].to_pylist(), strict=True)
         if row in last and last[row]["label"] != names[label]
     ]
-
-
-def _unlike(data: pa.Table, last: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The rows whose soft label is not what their reply's log-probabilities make."""
-    if SOFT not in data.column_names:
-        return []
-    labels, found = _class_names(data, "label"), []
-    for row, given in zip(data["id"].to_pylist(), data[SOFT].to_pylist(), strict=True):
-        try:
-            expected = soft_label(last[row]["label_logprobs"], labels, row) if row in last else given
-        except InputError:
-            expected = []
-        if given != expected:
-            found.append(row)
-    return found
 
 
 def _wrongly_changed(data: pa.Table) -> list[str]:
