@@ -19,8 +19,15 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+# Loaded before the clock starts, for all ways alike.
+import aiohttp
+import openai
+
 from remelt import answers, prompting
+from remelt.annotators import AnnotatorOptions, create
 from remelt.annotators.openai_plan import named_schema
+from remelt.engine import EngineOptions, Stats, Stop, annotate
+from remelt.journal import Journal
 from remelt.labels import MELT
 from remelt.records import Request, Utterance
 
@@ -45,10 +52,6 @@ def requests(rows: int, url: str) -> Iterator[Request]:
 
 
 async def remelt(url: str, rows: int, concurrency: int, journal_file: Path) -> int:
-    from remelt.annotators import AnnotatorOptions, create
-    from remelt.engine import EngineOptions, Stats, Stop, annotate
-    from remelt.journal import Journal
-
     checker = answers.Checker(SCHEMA, MELT)
     annotator = create("openai/benchmark", AnnotatorOptions(base_url=url, concurrency=concurrency))
     options, stats = EngineOptions(concurrency=concurrency), Stats(rows=rows)
@@ -90,8 +93,6 @@ def body(request: Request) -> dict[str, Any]:
 
 
 async def openai_default(url: str, rows: int, concurrency: int, _: Path) -> int:
-    import openai
-
     async with openai.AsyncOpenAI(base_url=url, api_key="none") as client:
 
         async def ask(payload: dict[str, Any]) -> bool:
@@ -102,8 +103,6 @@ async def openai_default(url: str, rows: int, concurrency: int, _: Path) -> int:
 
 
 async def openai_aiohttp(url: str, rows: int, concurrency: int, _: Path) -> int:
-    import openai
-
     async with openai.AsyncOpenAI(
         base_url=url, api_key="none", http_client=openai.DefaultAioHttpClient()
     ) as client:
@@ -116,8 +115,6 @@ async def openai_aiohttp(url: str, rows: int, concurrency: int, _: Path) -> int:
 
 
 async def aiohttp_only(url: str, rows: int, concurrency: int, _: Path) -> int:
-    import aiohttp
-
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
 
         async def ask(payload: dict[str, Any]) -> bool:

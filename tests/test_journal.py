@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from remelt.errors import InputError
+from remelt.errors import InputError, Interrupted
 from remelt.journal import _MIGRATIONS, Journal, JournalFull, OutLock
 from remelt.records import Message
 

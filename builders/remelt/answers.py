@@ -150,7 +150,9 @@ class Checker:
             if cut:
                 problem = f"the reply was cut off at the token limit; {problem}"
             return Verdict(status="invalid", problems=(problem,), notes=notes)
-        verdicts = [self._judge_one(_clean(answer), notes, speaker) for answer in answers]
+        if "\\u" in raw or not raw.isascii():
+            answers = [_clean(answer) for answer in answers]
+        verdicts = [self._judge_one(answer, notes, speaker) for answer in answers]
         valid = [verdict for verdict in verdicts if verdict.status == "valid"]
         if len({verdict.label for verdict in valid}) > 1:
             labels = ", ".join(str(verdict.label) for verdict in valid)

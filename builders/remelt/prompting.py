@@ -274,8 +274,23 @@ def _template(text: str) -> jinja2.Template:
     return _environment.from_string(text)
 
 
+@functools.lru_cache(maxsize=64)
+def _used(text: str) -> frozenset[str]:
+    return frozenset(jinja2.meta.find_undeclared_variables(_environment.parse(text)))
+
+
+@functools.lru_cache(maxsize=64)
+def _same_for_all(text: str, labels: str) -> str:
+    return _template(text).render({"labels": labels})
+
+
+def _rendered(text: str, values: Mapping[str, Any]) -> str:
+    # What is long, such as the instructions, is mostly the same for every row.
+    if _used(text) <= {"labels"}:
+        return _same_for_all(text, values.get("labels", ""))
+    return _template(text).render(values)
+
+
 def _fill(prompt: Prompt, values: Mapping[str, Any]) -> tuple[tuple[Message, ...], str]:
-    messages = tuple(
-        Message(role, _template(text).render(values).strip("\n")) for role, text in prompt.sections
-    )
-    return messages, _template(prompt.prefill).render(values)
+    messages = tuple(Message(role, _rendered(text, values).strip("\n")) for role, text in prompt.sections)
+    return messages, _rendered(prompt.prefill, values)
