@@ -13,8 +13,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from remelt.annotators import AnnotatorOptions, create, hf_models, hf_runtime
-from remelt.annotators.hf_batches import OutOfMemory
+from remelt.annotators import AnnotatorOptions, create
+from remelt.annotators.hf import models, runtime
+from remelt.annotators.hf.batches import OutOfMemory
 from remelt.annotators.local import with_lengths
 from remelt.errors import AnnotatorError, InputError, RequestRejected
 from remelt.protocols import Annotator
@@ -204,7 +205,7 @@ async def test_batches_get_smaller_when_memory_is_short(
     import torch
 
     sizes: list[int] = []
-    read = hf_runtime.Runtime.read
+    read = runtime.Runtime.read
 
     def narrow(self: Any, rows: Any, shared: Any) -> Any:
         sizes.append(len(rows))
@@ -212,7 +213,7 @@ async def test_batches_get_smaller_when_memory_is_short(
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return read(self, rows, shared)
 
-    monkeypatch.setattr(hf_runtime.Runtime, "read", narrow)
+    monkeypatch.setattr(runtime.Runtime, "read", narrow)
     async with running(folder, slots=8) as model:
         replies = await all_of(model, [ask(n) for n in range(8)])
         assert [len(json.loads(r.raw)) for r in replies] == [2] * 8
@@ -226,14 +227,14 @@ async def test_batches_get_smaller_when_memory_is_short(
 @needs_torch
 async def test_rows_of_like_length_go_together(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
-    read = hf_runtime.Runtime.read
+    read = runtime.Runtime.read
 
     def watch(self: Any, rows: Any, shared: Any) -> Any:
         seen.append([len(row) for row in rows])
         assert len(shared) > 30
         return read(self, rows, shared)
 
-    monkeypatch.setattr(hf_runtime.Runtime, "read", watch)
+    monkeypatch.setattr(runtime.Runtime, "read", watch)
     asked = [ask(n, "long line " * 40 if n % 2 else "short", parameters={"max_tokens": 3}) for n in range(8)]
     async with running(folder, slots=4) as model:
         assert model.at_once == 16
@@ -315,7 +316,7 @@ async def test_a_broken_model_says_so(tmp_path: Path) -> None:
 def test_a_missing_package_gives_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        hf_models.importlib.util, "find_spec", lambda name: None if name == "llguidance" else find(name)
+        models.importlib.util, "find_spec", lambda name: None if name == "llguidance" else find(name)
     )
     with pytest.raises(
         InputError, match=r"llguidance, which is not installed; run: pip install torch==2\.13\.0 && pip"

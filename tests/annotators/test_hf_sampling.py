@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from remelt.annotators.hf_sampling import Sampling, choose, sampling
+from remelt.annotators.hf.sampling import Sampling, choose, sampling
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
 

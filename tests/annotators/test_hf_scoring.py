@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from remelt.annotators import AnnotatorOptions, create, hf_runtime
+from remelt.annotators import AnnotatorOptions, create
+from remelt.annotators.hf import runtime
 from remelt.cli import app
 from remelt.errors import AnnotatorError
 from remelt.records import Message, Request
@@ -112,13 +113,13 @@ async def test_scores_are_the_models_own(folder: Path) -> None:
 
 async def test_models_that_do_not_take_labels_together(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that passes over the mask gives other numbers in the probe, and is asked label by label."""
-    forward = hf_runtime.Runtime.forward
+    forward = runtime.Runtime.forward
 
     def maskless(self: Any, tokens: Any, mask: Any, *rest: Any, **more: Any) -> Any:
         return forward(self, tokens, None if mask.dim() == 4 else mask, *rest, **more)
 
     asked = [ask(n) for n in range(2)]
-    monkeypatch.setattr(hf_runtime.Runtime, "forward", maskless)
+    monkeypatch.setattr(runtime.Runtime, "forward", maskless)
     replies, model = await scored(folder, asked, answer_format="scoring-plain")
     assert not model._scorer.packed
     assert any("does not read several labels together" in notice for notice in model.notices)
@@ -147,7 +148,7 @@ async def test_calibration_divides_by_what_the_model_says_without_an_utterance(f
 
 
 async def test_a_prior_is_worked_out_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from remelt.annotators.hf_scoring import Scorer
+    from remelt.annotators.hf.scoring import Scorer
 
     count = []
     packed = Scorer._packed

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import AnnotatorError
-from .local import with_lengths
-from .openai_plan import named_schema
+from ...errors import AnnotatorError
+from ..local import with_lengths
+from ..openai_plan import named_schema
 
 # One way to write an answer: a small model would fill a reply with spaces and line ends.
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}

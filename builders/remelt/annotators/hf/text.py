@@ -6,16 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..records import Message, Reply, Request
-from .hf_base import InProcess
-from .openai_plan import sendable
-from .soft_labels import as_json, of_reply
+from ...records import Message, Reply, Request
+from ..openai_plan import sendable
+from ..soft_labels import as_json, of_reply
+from .base import InProcess
 
 if TYPE_CHECKING:
-    from .hf_batches import Batcher
-    from .hf_generation import Ask, Writer, Written
-    from .hf_prompts import Prompts
-    from .hf_runtime import Runtime
+    from .batches import Batcher
+    from .generation import Ask, Writer, Written
+    from .prompts import Prompts
+    from .runtime import Runtime
 
 
 class TextWriter(InProcess):
@@ -25,8 +25,8 @@ class TextWriter(InProcess):
     _batcher: Batcher[Ask, Written] | None = None
 
     def _prepare(self, runtime: Runtime, prompts: Prompts) -> None:
-        from .hf_generation import Writer
-        from .hf_grammar import Grammars
+        from .generation import Writer
+        from .grammar import Grammars
 
         grammars = None
         if self._options.answer_format in ("auto", "grammar"):
@@ -34,7 +34,7 @@ class TextWriter(InProcess):
         self._writer = Writer(runtime, grammars, self._options.logprobs)
 
     def _begin(self, thread: ThreadPoolExecutor, size: int) -> None:
-        from .hf_batches import Batcher
+        from .batches import Batcher
 
         assert self._writer is not None
         self._batcher = Batcher(thread, self._writer.write, size, self.notices)
@@ -76,8 +76,8 @@ class TextWriter(InProcess):
     def _ask(
         self, request: Request, messages: tuple[Message, ...], attempt: int, prefill: str, bound: bool
     ) -> Ask:
-        from .hf_generation import Ask
-        from .hf_sampling import sampling
+        from .generation import Ask
+        from .sampling import sampling
 
         assert self._prompts is not None
         assert self._runtime is not None

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError, bad_value
-from ..records import digest
-from .local_models import SUFFIX, fingerprint, from_path
+from ...errors import InputError, bad_value
+from ...records import digest
+from ..local_models import SUFFIX, fingerprint, from_path
 
 FORMS = ("HUB_ID", "HUB_ID@REVISION", "FOLDER", "PATH.gguf")
 INSTALL = "pip install torch==2.13.0 && pip install 'remelt[hf]'"

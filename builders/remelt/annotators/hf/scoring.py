@@ -12,8 +12,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .hf_prompts import common
-from .hf_runtime import Runtime
+from .prompts import common
+from .runtime import Runtime
 
 _PROBES = (
     ('The word for a feeling is "', ("joy", "sadness", "surprise")),

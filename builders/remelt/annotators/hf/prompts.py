@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from ..records import Message
-from .openai_plan import sendable
+from ...records import Message
+from ..openai_plan import sendable
 
 
 class Prompts:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from ..errors import AnnotatorError, RemeltError, RequestRejected
+from ...errors import AnnotatorError, RemeltError, RequestRejected
 
 # Seconds in which requests that come at the same time find each other before the first batch begins.
 _GATHER = 0.01

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..errors import AnnotatorError, InputError
-from .hf_batches import OutOfMemory
-from .hf_models import HFModel
+from ...errors import AnnotatorError, InputError
+from .batches import OutOfMemory
+from .models import HFModel
 
 _BEGINNINGS = 4
 # Sharing fewer tokens than this is not worth the copying.

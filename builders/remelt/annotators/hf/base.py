@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import AnnotatorError, RequestRejected
-from ..records import Message, Reply, Request
-from .base import AnnotatorOptions
-from .hf_models import HFModel
+from ...errors import AnnotatorError, RequestRejected
+from ...records import Message, Reply, Request
+from ..base import AnnotatorOptions
+from .models import HFModel
 
 if TYPE_CHECKING:
-    from .hf_prompts import Prompts
-    from .hf_runtime import Runtime
+    from .prompts import Prompts
+    from .runtime import Runtime
 
 # Rows at once; on processors more bring little, and a row's memory grows with the model.
 BATCH = {"cpu": 4, "cuda": 32}
@@ -100,8 +100,8 @@ class InProcess:
         self._runtime = self._prompts = None
 
     def _load(self) -> tuple[Runtime, Prompts]:
-        from .hf_prompts import Prompts
-        from .hf_runtime import Runtime
+        from .prompts import Prompts
+        from .runtime import Runtime
 
         runtime = Runtime(self.file, self._options.device or "cpu", self._options.threads)
         prompts = Prompts(runtime.tokenizer, self.notices)

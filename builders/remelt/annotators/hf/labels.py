@@ -13,18 +13,18 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from ..errors import AnnotatorError
-from ..records import Message, Reply, Request
-from .base import AnnotatorOptions
-from .hf_base import InProcess
-from .hf_models import HFModel
-from .soft_labels import LABEL_KEY, as_json, label_names
+from ...errors import AnnotatorError
+from ...records import Message, Reply, Request
+from ..base import AnnotatorOptions
+from ..soft_labels import LABEL_KEY, as_json, label_names
+from .base import InProcess
+from .models import HFModel
 
 if TYPE_CHECKING:
-    from .hf_batches import Batcher
-    from .hf_prompts import Prompts
-    from .hf_runtime import Runtime
-    from .hf_scoring import Choice, Scorer
+    from .batches import Batcher
+    from .prompts import Prompts
+    from .runtime import Runtime
+    from .scoring import Choice, Scorer
 
 # What stands for "no input" (Zhao et al. 2021, section 4); their probabilities are averaged.
 _CONTENT_FREE = ("N/A", "[MASK]", "")
@@ -50,7 +50,7 @@ class LabelScorer(InProcess):
         self._priors: dict[tuple[object, ...], asyncio.Task[list[float]]] = {}
 
     def _prepare(self, runtime: Runtime, prompts: Prompts) -> None:
-        from .hf_scoring import Scorer
+        from .scoring import Scorer
 
         self._scorer = Scorer(runtime)
         if not self._scorer.probe(prompts.tokens):
@@ -64,7 +64,7 @@ class LabelScorer(InProcess):
         )
 
     def _begin(self, thread: ThreadPoolExecutor, size: int) -> None:
-        from .hf_batches import Batcher
+        from .batches import Batcher
 
         assert self._scorer is not None
         self._batcher = Batcher(thread, self._scorer.score, size, self.notices)
@@ -79,7 +79,7 @@ class LabelScorer(InProcess):
         await asyncio.gather(*priors, return_exceptions=True)
 
     async def _answer(self, request: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
-        from .hf_scoring import normalised
+        from .scoring import normalised
 
         field, labels = _labels(request)
         asked = self._choice(request, messages, field, labels)
@@ -103,7 +103,7 @@ class LabelScorer(InProcess):
     def _choice(
         self, request: Request, messages: tuple[Message, ...], field: str, labels: Sequence[str]
     ) -> Choice:
-        from .hf_scoring import choice
+        from .scoring import choice
 
         assert self._prompts is not None
         answers = [_answer_text(field, label) for label in labels]
@@ -131,7 +131,7 @@ class LabelScorer(InProcess):
         return await asyncio.shield(self._priors[key])
 
     async def _mean(self, asked: Sequence[Choice]) -> list[float]:
-        from .hf_scoring import mean, normalised
+        from .scoring import mean, normalised
 
         assert self._batcher is not None
         rows = await asyncio.gather(*(self._batcher.do(one) for one in asked))

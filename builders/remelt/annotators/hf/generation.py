@@ -6,10 +6,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .hf_grammar import Grammars
-from .hf_runtime import Runtime
-from .hf_sampling import Sampling, choose
-from .soft_labels import Token
+from ..soft_labels import Token
+from .grammar import Grammars
+from .runtime import Runtime
+from .sampling import Sampling, choose
 
 _ALTERNATIVES = 20
 

@@ -1,18 +1,18 @@
 """A transformers model inside this process: it writes constrained answers, or scores the labels.
 
 With `--answer-format scoring` nothing is written: the model says how likely it finds each label as the
-answer (`hf_labels`).
+answer (`labels`).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from . import hf_models, hf_runtime
-from .base import AnnotatorOptions, AnswerFormat
-from .hf_base import InProcess
-from .hf_labels import LabelScorer
-from .hf_text import TextWriter
+from ..base import AnnotatorOptions, AnswerFormat
+from . import models, runtime
+from .base import InProcess
+from .labels import LabelScorer
+from .text import TextWriter
 
 SCHEME = "hf"
 FORM = "hf/HUB_ID, hf/FOLDER"
@@ -28,9 +28,9 @@ def create(spec: str, options: AnnotatorOptions) -> InProcess:
     Raises:
         InputError: a package or the model is missing, or there is no such device.
     """
-    versions = hf_models.versions()
-    options = replace(options, device=hf_runtime.device(options.device))
-    file = hf_models.resolve(spec[len(SCHEME) + 1 :])
+    versions = models.versions()
+    options = replace(options, device=runtime.device(options.device))
+    file = models.resolve(spec[len(SCHEME) + 1 :])
     if options.answer_format in ("scoring", "scoring-plain"):
         return LabelScorer(file, options, versions)
     return TextWriter(file, options, versions)
