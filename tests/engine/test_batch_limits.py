@@ -104,6 +104,17 @@ async def test_a_batch_is_cut_so_that_it_fits_the_budget(tmp_path: Path, prices:
         assert set(server.answered.values()) == {1}
 
 
+async def test_the_end_of_a_budget_is_not_reached_in_crumbs(tmp_path: Path, prices: Path) -> None:
+    """Each batch waits for the one before; the last few rows are not worth a day each."""
+    annotator = batch_annotator("http://localhost:1/v1", prices)
+    bound = annotator.estimate(make(1), make(1).messages).cost or 0.0
+    with BatchServer() as server:
+        with pytest.raises(Interrupted, match="the next row might pass the budget"):
+            await run(batch_annotator(server.url, prices), tmp_path, 400, budget=12.5 * bound)
+        assert server.sizes[0] == 12
+        assert min(server.sizes) > 1
+
+
 async def test_charges_never_pass_the_budget(tmp_path: Path, prices: Path) -> None:
     chance = random.Random(11)
     for number in range(5):

@@ -238,3 +238,17 @@ async def test_a_wrong_key_ends_the_run(tmp_path: Path, monkeypatch: pytest.Monk
             await run(batch_annotator(server.url), tmp_path, 10)
         assert server.sizes == []
     assert "verysecret" not in str(caught.value)
+
+
+async def test_rows_of_an_earlier_runs_batch_count_for_the_most_rows(tmp_path: Path) -> None:
+    """A batch of an earlier run brought nothing: its rows are sent anew, but not more than are allowed."""
+    with BatchServer(batches={1: "expired_empty"}) as server:
+        with pytest.raises(Killed):
+            await run(kill_at(batch_annotator(server.url), "create_batch", True), tmp_path, 40)
+        for most in (0, 5, 1):
+            with pytest.raises(Interrupted, match=f"{most} rows were asked"):
+                await run(batch_annotator(server.url), tmp_path, 40, max_rows=most)
+        assert server.sizes == [40, 5, 1]
+        assert all(record.done for record in records(tmp_path))
+        assert len(await run(batch_annotator(server.url), tmp_path, 40)) == 40
+        assert server.sizes == [40, 5, 1, 34]

@@ -38,7 +38,8 @@ async def test_no_room_and_nothing_in_flight_is_the_end() -> None:
     budget = Budget(1.0, 0.95, Holds())
     assert not await budget.reserve(0.1)
     assert budget.over(0.1) == (
-        "the budget of $1 is used up: $0.9500 are spent and the next request may cost $0.1000; "
+        "the budget of $1 is used up: $0.9500 are spent (replies that were lost or came without usage "
+        "counted at their bound) and the next request may cost $0.1000; "
         "a larger --budget goes on"
     )
     assert await budget.reserve(0.05)

@@ -292,7 +292,7 @@ async def test_a_journal_that_cannot_store_ends_the_run(journal: Journal) -> Non
 
 @pytest.mark.parametrize(
     "bad",
-    [{"concurrency": 0}, {"retries": -1}, {"tries": 0}, {"least_concurrency": 0}, {"max_rows": 0}],
+    [{"concurrency": 0}, {"retries": -1}, {"tries": 0}, {"least_concurrency": 0}, {"max_rows": -1}],
 )
 def test_bad_options_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(InputError, match="expected a whole number from"):

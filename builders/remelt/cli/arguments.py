@@ -89,7 +89,7 @@ def melt_options(
         typer.Option(metavar="USD", help="US dollars that all replies in OUT may cost; ends the run (3)."),
     ] = None,
     max_rows: Annotated[
-        int | None, typer.Option(min=1, help="Ask about at most N utterances in this run (3).")
+        int | None, typer.Option(min=0, help="Ask about at most N utterances in this run (3).")
     ] = None,
     deadline: Annotated[
         float | None, typer.Option(metavar="MINUTES", help="Send nothing new after so many minutes (3).")

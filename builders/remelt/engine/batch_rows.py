@@ -82,6 +82,7 @@ class Rows:
         self.fresh: deque[int] = deque()
         self.again: deque[int] = deque()
         self.tries = bytearray()
+        self._asked = bytearray()
 
     @property
     def waiting(self) -> bool:
@@ -90,7 +91,21 @@ class Rows:
     def add(self, request: Request) -> int:
         """Keeps a request; returns the number of its row."""
         self.tries.append(0)
+        self._asked.append(0)
         return self._spool.add(request)
+
+    def take_fresh(self) -> int:
+        """The next row that nobody was asked about in this run."""
+        row = self.fresh.popleft()
+        self._asked[row] = 1
+        return row
+
+    def ask_again(self, row: int) -> None:
+        """A row that got no usable answer waits again; one of an earlier run's batch counts as fresh."""
+        if self._asked[row]:
+            self.again.append(row)
+        else:
+            self.fresh.appendleft(row)
 
     def get(self, row: int) -> Request:
         return self._spool.get(row)

@@ -233,7 +233,9 @@ class _Run:
             raise AnnotatorError(state.hopeless)
         if state.full:
             del self.open[batch.number]
-            self.rows.again.extend(row for row in batch.rows if row >= 0)
+            for row in batch.rows:
+                if row >= 0:
+                    self.rows.ask_again(row)
             self._no_room(batch, state)
             self.log.finish(batch.number)
             return

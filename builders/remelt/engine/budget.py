@@ -95,8 +95,9 @@ class Budget:
     def over(self, amount: float) -> str:
         """Why no more is sent."""
         return (
-            f"the budget of ${self.cap:g} is used up: ${self.spent:.4f} are spent and the next request may "
-            f"cost ${amount:.4f}; a larger --budget goes on"
+            f"the budget of ${self.cap:g} is used up: ${self.spent:.4f} are spent (replies that were lost or "
+            f"came without usage counted at their bound) and the next request may cost ${amount:.4f}; "
+            "a larger --budget goes on"
         )
 
 

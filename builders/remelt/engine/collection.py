@@ -159,7 +159,7 @@ class Collection:
             except AnnotatorError as error:
                 outcome.fatal = outcome.fatal or error
                 outcome.missing += 1
-                self._rows.again.append(row)
+                self._rows.ask_again(row)
             else:
                 self._answer(item, reply, replies, finished, outcome)
         self._store(replies)
@@ -183,7 +183,7 @@ class Collection:
         if self._rows.finished(history):
             finished.append(_annotation(item.request, history))
         else:
-            self._rows.again.append(item.row)
+            self._rows.ask_again(item.row)
 
     def _reject(
         self,
@@ -213,7 +213,7 @@ class Collection:
         tries = self._rows.failed(item.row)
         if tries < self._options.tries:
             outcome.missing += 1
-            self._rows.again.append(item.row)
+            self._rows.ask_again(item.row)
             return
         failed = _failed(item, f"{detail} ({tries} tries)", tries)
         replies.append((item.request, failed))
@@ -236,7 +236,7 @@ class Collection:
                 elif bad:
                     # Another line's fault kept it from being asked: that is no try of its own.
                     outcome.missing += 1
-                    self._rows.again.append(row)
+                    self._rows.ask_again(row)
                 else:
                     self._again(item, reason, replies, finished, outcome)
             self._store(replies)

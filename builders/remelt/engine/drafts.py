@@ -79,6 +79,7 @@ class Drafter:
         self.limit: float | None = self._most.enqueued_tokens
         self.begun = 0
         self.why = ""
+        self._largest = 0.0
 
     def next(self, journal: Journal, log: BatchLog, under_way: Sequence[OpenBatch]) -> Draft | None:
         """The next batch's file; None where nothing waits or nothing fits now.
@@ -99,12 +100,14 @@ class Drafter:
         draft.close()
         if not draft.rows:
             return None
-        if self.why in ("tokens", "budget") and under_way:
-            # A crumb now would only wait beside the others; it goes with what they leave room for.
-            largest = max(batch.tokens for batch in under_way)
+        if self.why in ("tokens", "budget") and (under_way or self.why == "budget"):
+            # A crumb now would only wait beside the others; it goes with what they leave room for. At the end
+            # of a budget each crumb would wait a day for the next, smaller one.
+            largest = max((batch.tokens for batch in under_way), default=self._largest)
             if draft.tokens < _SMALL * largest:
                 self.put_back(draft)
                 return None
+        self._largest = max(self._largest, draft.tokens)
         return draft
 
     def _fill(self, draft: Draft, tokens: float, dollars: float, alone: bool) -> None:
@@ -149,7 +152,7 @@ class Drafter:
         if (most := self._options.max_rows) is not None and self.begun + fresh > most:
             fresh, self.why = most - self.begun, "rows"
         self.begun += fresh
-        return [*group, *(self._rows.fresh.popleft() for _ in range(fresh))]
+        return [*group, *(self._rows.take_fresh() for _ in range(fresh))]
 
     def _return(self, rows: Sequence[int]) -> None:
         # They count as begun, so they wait with the others that were: the order of the rest is kept.

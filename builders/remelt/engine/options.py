@@ -23,7 +23,8 @@ class EngineOptions:
             for no more than these, and to send as fast as the server answers where it tells none. Tokens
             count as the annotator estimates them, and as the reply says once it is there.
         budget: US dollars that the journal's replies and everything in flight may come to; None for no cap.
-        max_rows: utterances to ask about in this run at most, those answered before not counted.
+        max_rows: utterances to ask about in this run at most, those answered before not counted; 0 only
+            takes in what batches of earlier runs have brought.
         deadline: seconds after which nothing new is sent; None for none.
     """
 
@@ -41,7 +42,7 @@ class EngineOptions:
     deadline: float | None = None
 
     def __post_init__(self) -> None:
-        least = {"concurrency": 1, "retries": 0, "tries": 1, "least_concurrency": 1, "max_rows": 1}
+        least = {"concurrency": 1, "retries": 0, "tries": 1, "least_concurrency": 1, "max_rows": 0}
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and value < low:

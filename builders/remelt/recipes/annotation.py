@@ -80,7 +80,7 @@ def _refuse_open_batches(annotator: Annotator, journal: Journal) -> None:
         raise InputError(
             f"{annotator.model} has batches that are not done ({names}): go on with --annotator "
             f"{left[0].annotator}, or cancel them with `remelt batches {journal.path.parent.parent} --cancel "
-            "all` and give that command once more"
+            f"all` and take in what they have brought with --annotator {left[0].annotator} --max-rows 0"
         )
 
 

@@ -173,7 +173,7 @@ def _about_model(facts: Facts) -> Iterator[str]:
 
 
 def _about_price(facts: Facts) -> Iterator[str]:
-    if facts.free:
+    if facts.free or not facts.rows:
         return
     annotator, budget = facts.annotator, facts.engine.budget
     if facts.model is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..batch_log import BatchLog
 from ..errors import InputError
 from ..journal import FILE, Journal
 from ..records import Message, Reply, Request, canonical_json
@@ -147,7 +148,7 @@ def make_plan(
         context=facts.context,
         too_long=too_long,
         prompts=_shown(now or questions.requests, show),
-        notes=(*plan_notes.notes(facts, len(too_long)), *annotator.notices),
+        notes=(*known.notes, *plan_notes.notes(facts, len(too_long)), *annotator.notices),
     )
 
 
@@ -161,7 +162,7 @@ def _facts(
     assert engine is not None
     assert connection is not None
     known = _look_up(options.out, recipe, questions, check, engine.retries)
-    now = known.left[: engine.max_rows] if engine.max_rows else known.left
+    now = known.left[: engine.max_rows]
     free = getattr(annotator, "estimate", None) is None
     model = None if free else known_models.find(annotator.model, connection.prices)
     tokens, sizes = _tokens(now, known.replies, annotator, model, connection)
@@ -214,6 +215,7 @@ class _Known:
     begun: frozenset[str]
     replies: tuple[Reply, ...]
     spent: float
+    notes: tuple[str, ...] = ()
 
 
 def _look_up(out: Path, recipe: str, questions: Questions, check: Check, retries: int) -> _Known:
@@ -240,7 +242,18 @@ def _look_up(out: Path, recipe: str, questions: Questions, check: Check, retries
                     if history:
                         begun.add(request.key)
         spent = journal.spent()
-    return _Known(tuple(left), frozenset(begun), tuple(replies), spent)
+        notes = tuple(_under_way(BatchLog(journal), out))
+    return _Known(tuple(left), frozenset(begun), tuple(replies), spent, notes)
+
+
+def _under_way(log: BatchLog, out: Path) -> Iterator[str]:
+    if batches := log.unfinished():
+        rows = sum(record.rows for record in batches)
+        yield (
+            f"{len(batches):,} batches with {rows:,} rows are not done (remelt batches {out}); a build takes "
+            "in what they bring and does not ask it again. They may cost up to "
+            f"${log.bound():,.2f}, which is not in what is spent"
+        )
 
 
 def _tokens(

@@ -9,6 +9,7 @@ from typing import Any
 
 # Keeps a draw of almost 1 from landing behind the last token.
 _BELOW = 1 - 1e-12
+_STRUCTURE = "answer_format"
 _KNOWN = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed")
 
 
@@ -51,7 +52,7 @@ def sampling(parameters: Mapping[str, Any], attempt: int) -> tuple[Sampling, tup
     if "seed" in known:
         # A repair turn with the first turn's seed is likely to repeat the first turn's fault.
         known["seed"] += attempt
-    return Sampling(**known), tuple(name for name in parameters if name not in _KNOWN)
+    return Sampling(**known), tuple(name for name in parameters if name not in (*_KNOWN, _STRUCTURE))
 
 
 def choose(scores: Any, rules: Sequence[Sampling], draws: Sequence[random.Random]) -> list[int]:
