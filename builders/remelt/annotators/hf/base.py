@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,7 +25,7 @@ BATCH = {"cpu": 4, "cuda": 32}
 _WAITING = 4
 
 
-class InProcess:
+class InProcess(ABC):
     """What both ways of asking a model have in common.
 
     Args:
@@ -119,14 +120,18 @@ class InProcess:
             self._untold.add(sentence)
             self.notices.append(sentence)
 
+    @abstractmethod
     def _prepare(self, runtime: Runtime, prompts: Prompts) -> None:
-        raise NotImplementedError
+        """Runs once the model is loaded."""
 
+    @abstractmethod
     def _begin(self, thread: ThreadPoolExecutor, size: int) -> None:
-        raise NotImplementedError
+        """Starts to take requests, so many in a batch."""
 
+    @abstractmethod
     async def _end(self) -> None:
-        raise NotImplementedError
+        """Takes no more requests."""
 
+    @abstractmethod
     async def _answer(self, request: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
-        raise NotImplementedError
+        """Answers one request."""
