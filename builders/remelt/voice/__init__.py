@@ -1,0 +1,1 @@
+"""The voice: audio in, its quality, pitch and loudness, levels of both, and word error rates."""
