@@ -31,6 +31,9 @@ __all__ = [
 ]
 
 
+_JUDGES = {"stamps": "time stamps", "clip": "clip's length"}
+
+
 @dataclass(frozen=True, slots=True)
 class AttritionRow:
     """What one rule takes from one split.
@@ -147,6 +150,11 @@ def select(
         kept.append(utterance)
     check_counts(given, kept, dropped)
     notes = _notes(utterances, options)
+    if options.min_duration and (other := _judged_otherwise(given, options.min_duration)):
+        notes.append(
+            f"min_duration {options.min_duration:g} s is judged by the {_JUDGES[options.duration_from]}; the "
+            f"other would judge {len(other)} rows otherwise: {_some(other)}"
+        )
     if against:
         notes.append(f"include_ids keeps rows against the rules they fail ({len(against)}): {_some(against)}")
     empty = set(asked).difference(u.split for u in kept)
@@ -237,7 +245,7 @@ def _faults(
     """For each rule in force, in order: id -> a sentence on why the utterance fails it."""
     faults: dict[str, dict[str, str]] = {}
     if options.min_duration:
-        faults["duration"] = _too_short(utterances, options.min_duration)
+        faults["duration"] = _too_short(utterances, options.min_duration, options.duration_from)
     if options.min_clip_duration:
         faults["clip_duration"] = _clip_too_short(utterances, options.min_clip_duration)
     if options.min_words:
@@ -264,15 +272,28 @@ def _faults(
     return faults
 
 
-def _too_short(utterances: Iterable[Utterance], seconds: float) -> dict[str, str]:
+def _too_short(utterances: Iterable[Utterance], seconds: float, source: str) -> dict[str, str]:
     found = {}
     for utterance in utterances:
-        duration = utterance.duration
+        by_clip = source == "clip" and utterance.clip_duration is not None
+        duration = utterance.clip_duration if by_clip else utterance.duration
         if duration is None:
             found[utterance.id] = f"no readable time stamps, {seconds:g} s are needed"
         elif duration < seconds:
-            found[utterance.id] = f"{duration:.3f} s is under {seconds:g} s"
+            what = "the clip's " if by_clip else ""
+            found[utterance.id] = f"{what}{duration:.3f} s is under {seconds:g} s"
     return found
+
+
+def _judged_otherwise(utterances: Iterable[Utterance], seconds: float) -> list[str]:
+    """Ids that `min_duration` keeps by the time stamps and drops by the clip's length, or the other way."""
+    return [
+        u.id
+        for u in utterances
+        if u.clip_duration is not None
+        and u.duration is not None
+        and (u.clip_duration < seconds) != (u.duration < seconds)
+    ]
 
 
 def _clip_too_short(utterances: Iterable[Utterance], seconds: float) -> dict[str, str]:

@@ -13,11 +13,13 @@ from ..errors import InputError, bad_value
 
 SpeakerRule = Literal["any", "named", "list"]
 SPEAKER_RULES: tuple[str, ...] = get_args(SpeakerRule)
+DurationSource = Literal["stamps", "clip"]
+DURATION_SOURCES: tuple[str, ...] = get_args(DurationSource)
 
 _FOLDER = Path(__file__).resolve().parent
 _NUMBERS = ("min_duration", "min_clip_duration")
 _COUNTS = ("min_words", "min_speaker_count")
-_TEXTS = ("name", "description", "speaker_rule", "speaker_count_split")
+_TEXTS = ("name", "description", "duration_from", "speaker_rule", "speaker_count_split")
 
 
 def fold(name: str) -> str:
@@ -39,6 +41,7 @@ class SelectionOptions:
         name: the profile's name, for manifests.
         description: what the profile is for, in one sentence.
         min_duration: seconds between the time stamps, exact to the millisecond.
+        duration_from: `stamps`, or `clip` for the length of the clip itself where it was measured.
         min_clip_duration: seconds of the clip itself; a row without a measured clip is not judged.
         min_words: words, as white space divides the (mended) text.
         speaker_rule: `any` speaker; `named` ones (the generic-name test); those of a `list`.
@@ -60,6 +63,7 @@ class SelectionOptions:
     name: str = "custom"
     description: str = ""
     min_duration: float = 0.0
+    duration_from: DurationSource = "stamps"
     min_clip_duration: float = 0.0
     min_words: int = 0
     speaker_rule: SpeakerRule = "any"
@@ -81,6 +85,8 @@ class SelectionOptions:
                 raise InputError(f"Bad {option} {value!r}, expected a number of 0 or more")
         if self.speaker_rule not in SPEAKER_RULES:
             raise InputError(bad_value("speaker_rule", self.speaker_rule, SPEAKER_RULES))
+        if self.duration_from not in DURATION_SOURCES:
+            raise InputError(bad_value("duration_from", self.duration_from, DURATION_SOURCES))
         if (self.speaker_rule == "list") != bool(self.speakers):
             raise InputError("speakers: a list of speakers and speaker_rule 'list' need each other")
         if self.speaker_rule == "list" and self.min_speaker_count:
