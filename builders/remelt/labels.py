@@ -49,6 +49,23 @@ class LabelMap:
     to_common: Mapping[str, str]
     dropped: frozenset[str] = field(default_factory=frozenset)
 
+    def common(self, label: str) -> str | None:
+        """The common name of a label, whatever its case; None for one that has none.
+
+        Raises:
+            InputError: the corpus has no such label; nothing is mapped to a neighbour.
+
+        >>> LABEL_MAPS["iemocap"].common("exc"), LABEL_MAPS["iemocap"].common("fru")
+        ('joy', None)
+        """
+        folded = label.strip().casefold()
+        if folded in self.dropped:
+            return None
+        if folded not in self.to_common:
+            choices = sorted(self.to_common.keys() | self.dropped)
+            raise InputError(bad_value(f"label of {self.corpus}", label, choices))
+        return self.to_common[folded]
+
 
 LABEL_MAPS: Mapping[str, LabelMap] = {
     m.corpus: m
@@ -94,6 +111,36 @@ LABEL_MAPS: Mapping[str, LabelMap] = {
                 "fea": "fear",
                 "dis": "disgust",
             },
+        ),
+        LabelMap(
+            "emodb",
+            {
+                "anger": "anger",
+                "happiness": "joy",
+                "sadness": "sadness",
+                "neutral": "neutral",
+                "fear": "fear",
+                "disgust": "disgust",
+            },
+            frozenset({"boredom"}),
+        ),
+        LabelMap(
+            "msp_improv",
+            {"anger": "anger", "happiness": "joy", "sadness": "sadness", "neutral": "neutral"},
+            frozenset({"other", "no agreement"}),
+        ),
+        LabelMap(
+            "msp_podcast",
+            {
+                "anger": "anger",
+                "happiness": "joy",
+                "sadness": "sadness",
+                "neutral": "neutral",
+                "fear": "fear",
+                "disgust": "disgust",
+                "surprise": "surprise",
+            },
+            frozenset({"contempt", "other", "no agreement"}),
         ),
         LabelMap(
             "feng",

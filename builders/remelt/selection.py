@@ -153,7 +153,7 @@ def select(
     if options.min_duration and (other := _judged_otherwise(given, options.min_duration)):
         notes.append(
             f"min_duration {options.min_duration:g} s is judged by the {_JUDGES[options.duration_from]}; the "
-            f"other would judge {len(other)} rows otherwise: {_some(other)}"
+            f"other would judge {len(other)} row{'s' * (len(other) > 1)} otherwise: {_some(other)}"
         )
     if against:
         notes.append(f"include_ids keeps rows against the rules they fail ({len(against)}): {_some(against)}")

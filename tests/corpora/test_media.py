@@ -190,3 +190,14 @@ def test_each_folder_is_listed_once(corpus: Write, monkeypatch: pytest.MonkeyPat
 
     meld.load(folder)
     assert len(listed) == 2
+
+
+def test_finding_the_reader_and_reading_look_once(corpus: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = corpus()
+    listed: list[str] = []
+    scandir = os.scandir
+    monkeypatch.setattr(media.os, "scandir", lambda path: listed.append(str(path)) or scandir(path))
+    load(folder)
+    assert len(listed) == 1
+    load(folder)
+    assert len(listed) == 2

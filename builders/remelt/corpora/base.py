@@ -34,6 +34,7 @@ class CorpusInfo:
         counts: its own label -> utterances in the whole official corpus; empty where that is not known.
         utterances: how many the official corpus has; None where that is not known.
         speakers: how many speakers it has; None where that is not known.
+        profile: the selection profile that suits it; empty for the general one.
     """
 
     name: str
@@ -48,6 +49,7 @@ class CorpusInfo:
     counts: Mapping[str, int] = field(default_factory=dict, hash=False)
     utterances: int | None = None
     speakers: int | None = None
+    profile: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Corpus:
         notes: sentences for the user about the reading.
         findings: counts that belong to the corpus as a whole, such as repeated texts; over all splits
             read.
+        profile: as in `CorpusInfo`.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Corpus:
     citation: str
     notes: tuple[str, ...] = ()
     findings: Mapping[str, int] = field(default_factory=dict)
+    profile: str = ""
 
     @property
     def splits(self) -> tuple[str, ...]:

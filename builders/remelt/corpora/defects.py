@@ -91,6 +91,7 @@ _ALL = (
     Defect("clip_missing", "media", "the split has clips, but not this one"),
     Defect("clip_unreadable", "media", "the clip is empty or not what its name says"),
     Defect("clip_truncated", "media", "the clip ends before the length that its header states"),
+    Defect("cut_past_end", "media", "the utterance ends over 0.1 s after the recording it is cut from"),
     Defect("extra_clips", "media", "clips of utterances that the label file does not have", "split"),
 )
 

@@ -71,6 +71,7 @@ def finish(reading: Reading, splits: Sequence[str] | None) -> Corpus:
         citation=reading.info.citation,
         notes=tuple(notes),
         findings=findings,
+        profile=reading.info.profile,
     )
 
 

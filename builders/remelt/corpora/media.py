@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,6 +20,8 @@ from .base import Draft
 SUFFIXES = (".flac", ".wav", ".mp4")
 _DEEPEST = 16
 _BATCH = 256
+# Label files round their times.
+_CUT_SLACK = 0.1
 _CLIP_NAME = re.compile(r"(?:(?P<split>[a-z]+)[_-])?dia(?P<dialogue>\d{1,9})_utt(?P<utterance>\d{1,9})")
 _NOT_LETTERS = re.compile(r"[^a-z]+")
 _MP4 = (".mp4", ".m4a", ".m4v", ".mov")
@@ -46,12 +50,35 @@ class Health:
     duration: float | None = None
 
 
+_looked: ContextVar[dict[Path, tuple[FoundFile, ...]] | None] = ContextVar("_looked", default=None)
+
+
+@contextmanager
+def one_look() -> Iterator[None]:
+    """Inside, a folder is walked once, however many readers ask what is in it."""
+    token = _looked.set({} if _looked.get() is None else _looked.get())
+    try:
+        yield
+    finally:
+        _looked.reset(token)
+
+
 def walk(folder: Path) -> Iterator[FoundFile]:
     """All files below a folder, sorted, hidden ones left out; links are followed, circles are not.
 
     Raises:
         InputError: a folder cannot be read.
     """
+    looked = _looked.get()
+    if looked is None:
+        yield from _walk(folder)
+        return
+    if folder not in looked:
+        looked[folder] = tuple(_walk(folder))
+    yield from looked[folder]
+
+
+def _walk(folder: Path) -> Iterator[FoundFile]:
     seen: set[tuple[int, int]] = set()
     stack = [("", 0)]
     while stack:
@@ -146,16 +173,29 @@ def _split_of_folder(folder: str, splits: Sequence[str]) -> str | None:
 def check(folder: Path, drafts: Sequence[Draft]) -> None:
     """Reads the header of every clip: sets `clip_duration`, flags clips that are missing or broken."""
     with_clip = [d for d in drafts if d.clip is not None]
-    paths = [folder / str(d.clip) for d in with_clip]
+    names = list(dict.fromkeys(str(d.clip) for d in with_clip))
+    paths = [folder / name for name in names]
     batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
     # Opening files is mostly waiting, on a network disk above all; handing them over one by one costs more
     # than reading them.
     with ThreadPoolExecutor(max_workers=4) as pool:
         results = chain.from_iterable(pool.map(_examine_all, batches))
-        for draft, health in zip(with_clip, results, strict=True):
-            draft.clip_duration = health.duration
-            if health.problem:
-                draft.flags.add(health.problem)
+        healths = dict(zip(names, results, strict=True))
+    for draft in with_clip:
+        health = healths[str(draft.clip)]
+        draft.clip_duration = _own_length(draft, health.duration)
+        if health.problem:
+            draft.flags.add(health.problem)
+        elif health.duration is not None and (draft.clip_end or 0.0) > health.duration + _CUT_SLACK:
+            draft.flags.add("cut_past_end")
+
+
+def _own_length(draft: Draft, whole: float | None) -> float | None:
+    """Seconds of the utterance's own part of its clip; of the clip where it is all the utterance's."""
+    if draft.clip_start is None or draft.clip_end is None:
+        return whole
+    end = draft.clip_end if whole is None else min(draft.clip_end, whole)
+    return round(max(end - draft.clip_start, 0.0), 6)
 
 
 def _examine_all(paths: Sequence[Path]) -> list[Health]:
