@@ -33,7 +33,7 @@ def make(number: int, schema: dict[str, Any]) -> Request:
     return Request(utterance, "mock", "mock", "mock", (), schema)
 
 
-@pytest.mark.parametrize("name", ["melt", "melt-reasoning", "label"])
+@pytest.mark.parametrize("name", ["melt", "melt-levels", "melt-reasoning", "label"])
 def test_fills_the_schemas_of_the_project(name: str) -> None:
     schema = answers.load_schema(name, MELT)
     checker = answers.Checker(schema, MELT)

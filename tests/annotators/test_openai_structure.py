@@ -315,7 +315,7 @@ async def test_thoughts_beside_the_answer_are_no_part_of_it() -> None:
     assert (verdict.label, verdict.notes) == ("joy", ("think_block",))
 
 
-@pytest.mark.parametrize("prompt", ["melt", "melt-general", "melt-context", "melt-reasoning"])
+@pytest.mark.parametrize("prompt", ["melt", "melt-general", "melt-context", "melt-levels", "melt-reasoning"])
 def test_a_prompt_shows_the_json_that_it_wants(prompt: str) -> None:
     """By json_object, prefill and prompt the model knows the structure from the prompt alone."""
     from remelt import prompting

@@ -20,6 +20,8 @@ import pytest
 
 from remelt.audit import AuditOptions, audit
 
+from .voices import rows_of, tone, write_voice
+
 BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH")
 
@@ -112,15 +114,21 @@ def test_the_page_as_written_runs_under_its_own_policy(report: Path, tmp_path: P
     assert 'aria-label="before joy, after anger: 3 rows, 30.0 % of the row, 100.0 % of the column"' in dom
 
 
-def test_click_keys_filters_and_theme(report: Path, tmp_path: Path) -> None:
+def drive(report: Path, script: str, folder: Path) -> dict[str, Any]:
+    """What a script that acts as a user saw on a copy of the page."""
     text = report.read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(DRIVER.encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = text.replace("script-src 'sha256-", f"script-src 'sha256-{digest}' 'sha256-", 1)
-    page = tmp_path / "driven.html"
-    page.write_text(text.replace("</body>", f"<script>{DRIVER}</script></body>"), encoding="utf-8")
-    found = re.search(r'<pre id="seen">(.*?)</pre>', dump(page, tmp_path / "profile"), re.S)
+    page = folder / "driven.html"
+    page.write_text(text.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
+    found = re.search(r'<pre id="seen">(.*?)</pre>', dump(page, folder / "profile"), re.S)
     assert found is not None
     seen: dict[str, Any] = json.loads(html.unescape(found.group(1)))
+    return seen
+
+
+def test_click_keys_filters_and_theme(report: Path, tmp_path: Path) -> None:
+    seen = drive(report, DRIVER, tmp_path)
     assert "error" not in seen
     assert seen["pwned"] == "Audit: melt on sample"
     tail = " </script><b>&"
@@ -138,3 +146,51 @@ def test_click_keys_filters_and_theme(report: Path, tmp_path: Path) -> None:
     assert seen["split"] == {"cell": "1", "tiles": 1}
     assert "Reply 1: invalid<i>frustration</i>bad" in seen["dropped"]
     assert seen["theme"] == "dark"
+
+
+LISTENER = """
+addEventListener("load", async () => {
+  const seen = {};
+  const out = document.createElement("pre");
+  try {
+    document.querySelector("#words .opposite").click();
+    seen.title = document.getElementById("heard-title").textContent;
+    const list = () => [...document.querySelectorAll("#heard .words")].map((e) => e.textContent);
+    seen.opposite = list();
+    seen.verdict = document.querySelector("#heard .opposite-ends").textContent;
+    const player = document.querySelector("#heard audio");
+    seen.seconds = await new Promise((done) => {
+      player.addEventListener("loadedmetadata", () => done(player.duration));
+      player.addEventListener("error", () => done(player.error.message));
+      player.preload = "metadata";
+      player.load();
+      setTimeout(() => done("no answer"), 3000);
+    });
+    document.querySelector('#words .cell[data-d="0"][data-said="0"][data-heard="0"]').click();
+    seen.cell = list();
+    seen.pressed = document.querySelectorAll('#words [aria-pressed="true"]').length;
+    seen.facts = [...document.querySelectorAll("#heard li:first-child dt")].map((e) => e.textContent);
+  } catch (error) { seen.error = String(error); }
+  out.id = "seen"; out.textContent = JSON.stringify(seen);
+  document.body.append(out);
+});
+"""
+
+
+def test_contradicted_rows_are_listed_and_play(tmp_path: Path) -> None:
+    same = {"pitch": "low", "pitch_level": "low", "loudness": None}
+    rows = [
+        {**row, "audio": {"bytes": tone(0.25 * (i + 1)), "path": f"{i}.flac"}}
+        for i, row in enumerate(rows_of(4, voice_flags=["clipped"], transcript="heard", **same))
+    ]
+    rows[2]["pitch_level"] = "high"
+    found = audit(write_voice(tmp_path / "out", {"train": rows}), AuditOptions(figures=False))
+    seen = drive(found.folder / "report.html", LISTENER, tmp_path)
+    assert "error" not in seen
+    assert seen["title"] == "pitch: words and sound at opposite ends"
+    assert seen["opposite"] == ["line 2"]
+    assert seen["verdict"] == "(read as low; measured high)"
+    assert seen["seconds"] == pytest.approx(0.75)
+    assert seen["cell"] == ["line 0", "line 1", "line 3"]
+    assert seen["pressed"] == 1
+    assert {"pitch", "transcript", "measures", "voice flags"} <= set(seen["facts"])

@@ -14,6 +14,7 @@ from .files import read_parquet
 
 _DROPPED = ("id", "split", "stage", "reasons", "details", "speaker", "text", "original_label", "start", "end")
 _REPLY_COUNTS = ("id", "status", "input_tokens", "output_tokens", "cost", "model", "attempt")
+_CUT = ("clip_start", "clip_end")
 _REPLY_TEXTS = ("id", "attempt", "status", "raw", "problems", "detail")
 
 
@@ -100,10 +101,24 @@ def read_build(folder: Path) -> BuildInfo | None:
     )
 
 
+def read_cuts(folder: Path) -> dict[str, tuple[float | None, float | None]]:
+    """Seconds into its clip's file where an utterance begins and ends, for those that are a part of one.
+
+    Raises:
+        InputError: a broken Parquet file.
+    """
+    found: dict[str, tuple[float | None, float | None]] = {}
+    for columns in _rows(folder / "annotations", ("id", *_CUT)):
+        for name, start, end in zip(columns["id"], *(columns[n] for n in _CUT), strict=True):
+            if start is not None or end is not None:
+                found[str(name)] = (start, end)
+    return found
+
+
 def _rows(folder: Path, names: tuple[str, ...]) -> Iterator[Mapping[str, list[Any]]]:
     for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else []:
         table, _ = read_parquet(path, names)
-        missing = [n for n in names[:2] if n not in table.column_names]
+        missing = [n for n in names[:2] if n not in _CUT and n not in table.column_names]
         if missing:
             raise InputError(f"{path}: Bad columns {table.column_names!r}, expected {missing!r} among them")
         columns = {n: table.column(n).to_pylist() for n in table.column_names}

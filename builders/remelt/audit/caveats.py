@@ -94,6 +94,7 @@ def _annotation(build: BuildInfo) -> Iterator[str]:
     if isinstance(means, Mapping) and "replay" in means:
         yield "The labels were replayed from earlier replies; no model was asked."
     yield from (str(n) for n in build.get("notes") or ())
+    yield from (str(n) for n in build.get("voice", "notes") or ())
 
 
 def _sums(table: Table, build: BuildInfo) -> Iterator[str]:

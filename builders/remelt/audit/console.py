@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from .console_sound import sound_grids, sound_lines
 from .findings import Findings, Scope
 from .matrix import Rate
 from .names import clean, number
 from .reference import Comparison
+from .sound import Sound
 
 TOP_SPEAKERS = 10
 _STYLES = {"same": "green", "recomputed": "yellow", "differs": "red", "missing": "dim"}
@@ -35,9 +37,19 @@ def print_findings(findings: Findings, console: Console | None = None) -> None:
         console.print(_reference(findings.reference.source, findings.reference.comparisons))
         counts = findings.reference.summary
         console.print(_line(", ".join(f"{n} {_WORDS[v]}" for v, n in counts.items() if n), "dim"))
+    if findings.sound is not None:
+        _print_sound(findings.sound, console)
     for sentence in findings.caveats:
         console.print(_line(f"• {sentence}"))
     console.print(_line(f"Report: {findings.folder / 'report.html'}", "bold"))
+
+
+def _print_sound(sound: Sound, console: Console) -> None:
+    for grid in sound_grids(sound, _grid):
+        console.print(grid)
+    if sound.descriptions is not None:
+        for line in sound_lines(sound.descriptions):
+            console.print(_line(line, "dim"))
 
 
 def print_summary(findings: Findings, console: Console | None = None) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import InputError, bad_value
 from .files import Columns, read
 from .matrix import Codes
+from .voice_columns import SECONDS, SHOWN_ELSEWHERE, VoiceRows, voice_rows
 
 BEFORE = "original_label"
 AFTER = "label"
@@ -50,6 +51,8 @@ class Table:
         fields: the answer's other fields (`context`, `loudness`, ...), or any further text column.
         unmatched: ids without a partner, per side, when two datasets were joined.
         notes: what a reader of the numbers has to know about the reading.
+        voice: what is known of the sound; None for a dataset without any.
+        places: where each row stands in the files read; None where that is its own number.
     """
 
     name: str
@@ -71,6 +74,8 @@ class Table:
     clips: list[str | None]
     unmatched: Mapping[str, tuple[str, ...]] | None = None
     notes: tuple[str, ...] = ()
+    voice: VoiceRows | None = None
+    places: list[int] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -146,6 +151,7 @@ def join_tables(
     return replace(
         table,
         fields={**table.fields, **further},
+        places=[i for i, _ in rows],
         unmatched={
             names[0]: tuple(k for k in keys_a if k not in where),
             names[1]: tuple(k for k in keys_b if k not in known),
@@ -226,6 +232,7 @@ def _table(name: str, columns: Columns, sides: tuple[_Side, _Side], used: set[st
         matches=[v if isinstance(v, bool) else None for v in _values(columns, "character_match")],
         clips=[v if isinstance(v, str) and v else None for v in _values(columns, "clip")],
         notes=notes,
+        voice=voice_rows(columns.values, size),
     )
 
 
@@ -291,11 +298,14 @@ def _durations(columns: Columns) -> list[float | None]:
         return own
     starts, ends = _values(columns, "start"), _values(columns, "end")
     pairs = ((seconds(a), seconds(b)) for a, b in zip(starts, ends, strict=True))
-    return [None if a is None or b is None else round(b - a, 3) for a, b in pairs]
+    stamped = [None if a is None or b is None else round(b - a, 3) for a, b in pairs]
+    if SECONDS in columns.values and not any(v is not None for v in stamped):
+        return [seconds(v) for v in columns.values[SECONDS]]
+    return stamped
 
 
 def _fields(columns: Columns, used: Iterable[str]) -> dict[str, list[str | None]]:
-    taken = {*used, *(_role(columns, role) for role in ROLES)}
+    taken = {*used, *SHOWN_ELSEWHERE, *(_role(columns, role) for role in ROLES)}
     found = {}
     for name, values in columns.values.items():
         if name in taken or _plain(name) in _UNSHOWN or not any(isinstance(v, str) and v for v in values):

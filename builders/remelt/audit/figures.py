@@ -52,7 +52,7 @@ _STYLE: Any = {
 def figure_bytes(figure: Figure) -> dict[str, bytes]:
     """The figure as `svg` and `png` (150 dots per inch), always the same bytes for the same drawing."""
     found = {}
-    with _style():
+    with style():
         for kind, metadata in (("svg", {"Date": None, "Creator": "remelt"}), ("png", {"Software": "remelt"})):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
@@ -74,7 +74,7 @@ def matrix_figure(scope: Scope, before: str, after: str) -> Figure:
     side = max(cell * size, 2.2)
     right = max(right, 5.4 - side)
     figure, axes = _canvas(left, bottom, right, top, side, side)
-    with _style():
+    with style():
         shares = np.array([[np.nan if s is None else s for s in row] for row in matrix.row_shares()])
         shares = shares.reshape(size, size) if size else np.zeros((1, 1))
         image = axes.pcolormesh(
@@ -109,7 +109,7 @@ def distribution_figure(scope: Scope, before: str, after: str) -> Figure:
     size, total = max(len(names), 1), max(matrix.total, 1)
     left = 0.5 + 0.085 * max((len(n) for n in names), default=0)
     figure, axes = _canvas(left, 0.6, 0.3, 0.8, 6.0, 0.55 * size + 0.1)
-    with _style():
+    with style():
         places = np.arange(len(names))
         for offset, counts, colour, name in (
             (-0.2, matrix.before, GREY, f"before: {clean(before, 40)}"),
@@ -157,7 +157,7 @@ def speaker_figure(scope: Scope) -> Figure | None:
     names = [f"{clean(g.value or '', 24)}  ({g.change.total:,})" for g in shown]
     left = 0.4 + 0.083 * max(len(n) for n in names)
     figure, axes = _canvas(left, 0.6, 0.35, 0.65, 5.0, 0.27 * len(shown) + 0.3)
-    with _style():
+    with style():
         places = np.arange(len(shown))
         rates = np.array([100 * (g.change.rate or 0) for g in shown])
         low = rates - np.array([100 * (g.change.low or 0) for g in shown])
@@ -192,7 +192,7 @@ def speaker_figure(scope: Scope) -> Figure | None:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # A label in a script that the font lacks is drawn as boxes in the PNG; the SVG keeps its text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -204,7 +204,7 @@ def _canvas(
 ) -> tuple[Figure, Axes]:
     """A figure with one drawing area of the given size and margins, all in inches."""
     full = (left + width + right, bottom + height + top)
-    with _style():
+    with style():
         figure = Figure(figsize=full)
         FigureCanvasAgg(figure)
         axes = figure.add_axes((left / full[0], bottom / full[1], width / full[0], height / full[1]))

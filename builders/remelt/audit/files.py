@@ -100,6 +100,12 @@ def read_parquet(path: Path, columns: Iterable[str] | None = None) -> tuple[pa.T
     return table, _features(schema)
 
 
+def parquet_files(path: Path) -> list[Path]:
+    """The Parquet files that `read` reads, in its order; none where it reads files of another kind too."""
+    files = [file for file, _ in _files(path)]
+    return files if all(file.suffix.lower() == ".parquet" for file in files) else []
+
+
 def _plain(kind: pa.DataType) -> bool:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return bool(pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type))

@@ -14,6 +14,7 @@ from . import groups as by
 from .build_info import BuildInfo
 from .caveats import caveats
 from .dataset import Table
+from .descriptions import OVERALL
 from .groups import Group
 from .matrix import (
     ChangeMatrix,
@@ -27,9 +28,9 @@ from .matrix import (
 )
 from .options import AuditOptions
 from .reference import Reference, compare
+from .sound import Sound, find_sound
 
 FORMAT = 1
-OVERALL = "all splits"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +105,8 @@ class Findings:
         reference: published values beside ours; None where there are none.
         unmatched: per side the ids without a partner; None unless two datasets were joined.
         caveats: sentences that belong beside the numbers.
+        sound: levels of the voice, and the words about it against them; None for a dataset without measured
+            levels.
         folder: where the files are; not part of the JSON.
         files: their names.
     """
@@ -119,6 +122,7 @@ class Findings:
     folder: Path
     run: Mapping[str, Any] | None = None
     files: tuple[str, ...] = field(default=())
+    sound: Sound | None = None
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -138,6 +142,7 @@ class Findings:
             "reference": None if self.reference is None else self.reference.as_dict(),
             "unmatched": None if unmatched is None else {name: list(ids) for name, ids in unmatched.items()},
             "caveats": list(self.caveats),
+            **({} if self.sound is None else self.sound.as_dict()),
             "files": list(self.files),
         }
 
@@ -158,6 +163,7 @@ def find(table: Table, build: BuildInfo | None, options: AuditOptions, folder: P
         caveats=caveats(table, overall, splits, build),
         folder=folder,
         run=build.get("run") if build else None,
+        sound=find_sound(table),
     )
 
 

@@ -110,6 +110,18 @@
     return made;
   };
 
+  const LEVELS = ["low", "mid", "high"];
+  const sound = data.sound;
+  const readings = new Map((sound ? sound.dimensions : []).map((found) => [found.name, found]));
+  const paired = new Set((sound ? sound.dimensions : []).map((found) => found.measured));
+  const verdict = (reading, i) => {
+    const said = reading.said[i], heard = reading.heard[i];
+    const read = said < 0 ? "not read" : `read as ${LEVELS[said]}`;
+    const measured = heard < 0 ? "not measured" : `measured ${LEVELS[heard]}`;
+    const apart = said >= 0 && heard >= 0 && Math.abs(said - heard) === 2;
+    return [" ", element("span", apart ? "opposite-ends" : "note", `(${read}; ${measured})`)];
+  };
+
   const label = (code) => (code < 0 ? "no label" : data.labels[code]);
   const drawRow = (i) => {
     const item = element("li", "row");
@@ -123,7 +135,20 @@
     const list = element("dl");
     for (const field of data.fields) {
       const value = at(field, i);
-      if (value !== null) list.append(own("dt", "", field.name.replaceAll("_", " ")), marked("dd", "", value));
+      if (value === null) continue;
+      const words = marked("dd", "", value);
+      const reading = readings.get(field.name);
+      if (reading) words.append(...verdict(reading, i));
+      list.append(own("dt", "", field.name.replaceAll("_", " ")), words);
+    }
+    if (sound) {
+      const say = (name, text) => { if (text) list.append(element("dt", "", name), own("dd", "", text)); };
+      const plain = (name) => name.replaceAll("_", " ");
+      say("measured", sound.levels.filter((level) => at(level, i) !== null && !paired.has(level.name))
+        .map((level) => `${plain(level.name)} ${at(level, i)}`).join(" · "));
+      say("measures", sound.measures.filter((measure) => measure.v[i] !== null)
+        .map((measure) => `${plain(measure.name)} ${measure.v[i]}`).join(" · "));
+      say("voice flags", at(sound.flags, i));
     }
     const flags = at(rows.flags, i);
     if (flags) list.append(element("dt", "", "flags"), own("dd", "", flags));
@@ -298,6 +323,29 @@
         show(found);
         $("dropped-title").focus();
       });
+    }
+  }
+
+  if (sound && $("heard")) {
+    const show = lister($("heard"), $("heard-more"), drawRow);
+    const buttons = [...document.querySelectorAll("#words .cell, #words .opposite")];
+    const list = (button, title, fits) => {
+      const reading = sound.dimensions[+button.dataset.d];
+      const found = rows.id.map((_, i) => i).filter((i) => fits(reading.said[i], reading.heard[i]));
+      for (const other of buttons) other.setAttribute("aria-pressed", other === button);
+      $("heard-title").textContent = `${reading.name.replaceAll("_", " ")}: ${title}`;
+      $("heard-note").textContent = plural(found.length, "utterance") +
+        (data.complete ? "." : "; this page does not carry all rows.");
+      // Those that can be heard here come first.
+      show([...found.filter((i) => data.audio[i]), ...found.filter((i) => !data.audio[i])]);
+      $("heard-title").focus();
+    };
+    for (const button of buttons) {
+      const { said, heard } = button.dataset;
+      button.hidden = false;
+      button.addEventListener("click", () => said === undefined
+        ? list(button, "words and sound at opposite ends", (a, b) => a >= 0 && b >= 0 && Math.abs(a - b) === 2)
+        : list(button, `described ${LEVELS[said]}, measured ${LEVELS[heard]}`, (a, b) => a === +said && b === +heard));
     }
   }
 

@@ -15,11 +15,20 @@ from markupsafe import Markup
 from .build_info import BuildInfo
 from .clips import find_clips
 from .dataset import Table
+from .descriptions import RESAMPLES, Value
 from .findings import Findings
+from .lexicon import LEVELS, RULES
 from .matrix import Rate
 from .names import number
 from .options import AuditOptions
-from .report_data import MAX_DROPPED, audio_order, choose_rows, embed, report_data
+from .report_data import (
+    MAX_DROPPED,
+    audio_order,
+    choose_rows,
+    contradicted_rows,
+    embed,
+    report_data,
+)
 
 HERE = Path(__file__).parent
 MAX_GROUPS = 60
@@ -49,8 +58,11 @@ def report_html(
         out: the audited folder or file, where `.remelt/local.json` tells of the clips.
         options: `report_rows` and `audio_bytes` limit what the page carries.
     """
-    rows = choose_rows(table, options.report_rows)
-    clips = find_clips(audio_order(table, rows), out, findings.folder, options.audio_bytes)
+    contradicted = contradicted_rows(findings)
+    rows = choose_rows(table, options.report_rows, contradicted)
+    carried = set(rows)
+    order = audio_order(table, rows, [row for row in contradicted if row in carried])
+    clips = find_clips(order, out, findings.folder, options.audio_bytes)
     data = report_data(findings, table, build, rows, clips)
     script = _asset("report.js")
     page = (
@@ -77,6 +89,9 @@ def report_html(
             group_titles=GROUP_TITLES,
             max_groups=MAX_GROUPS,
             verdicts=VERDICTS,
+            level_names=LEVELS,
+            rules=RULES,
+            resamples=RESAMPLES,
         )
     )
     return page.encode("utf-8", "replace")
@@ -95,7 +110,13 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        percent=_percent, share=_share, interval=_interval, count=_count, fixed=number, json_text=_json_text
+        percent=_percent,
+        share=_share,
+        scored=_scored,
+        interval=_interval,
+        count=_count,
+        fixed=number,
+        json_text=_json_text,
     )
     return environment
 
@@ -125,12 +146,19 @@ def _made(build: BuildInfo | None) -> list[tuple[str, str]]:
         ("Prompt", " ".join(str(v) for k in ("name", "version") if (v := build.get("prompt", k)))),
         ("Prompt sha256", build.get("prompt", "sha256")),
         ("Schema", " ".join(str(v) for k in ("name", "sha256") if (v := build.get("schema", k)))),
+        ("Acoustics", _named(build.get("voice", "acoustics"), "backend", "version")),
+        ("Transcripts", build.get("voice", "transcripts", "source")),
         ("Replies", _replies(replies)),
         ("Tokens", f"{tokens[0]:,} in, {tokens[1]:,} out" if any(tokens) else None),
         ("Cost", None if cost is None else f"${cost:,.4f}"),
         ("remelt", build.get("remelt_version")),
     ]
     return [(name, str(value)) for name, value in lines if value not in (None, "")]
+
+
+def _named(entry: object, *keys: str) -> str:
+    """Some of an entry's values in one line; empty where there is none."""
+    return " ".join(str(entry[k]) for k in keys if entry.get(k)) if isinstance(entry, Mapping) else ""
 
 
 def _replies(replies: Mapping[str, Any]) -> str | None:
@@ -154,6 +182,14 @@ def _reasons(findings: Findings) -> list[tuple[str, str, str, int]]:
 
 def _percent(rate: Rate, decimals: int = 1) -> str:
     return _share(rate.rate, decimals)
+
+
+def _scored(value: Value) -> Markup:
+    """A score with its interval below it."""
+    if value.value is None:
+        return Markup("–")
+    between = f"{value.low or 0:.3f}–{value.high or 0:.3f}"
+    return Markup(f'{value.value:.3f}<br><span class="between">{between}</span>')
 
 
 def _share(value: float | None, decimals: int = 1) -> str:

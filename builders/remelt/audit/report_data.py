@@ -6,14 +6,17 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from markupsafe import Markup
 
 from .build_info import BuildInfo
-from .clips import Clips
+from .clips import Clips, Wanted
 from .dataset import Table
 from .findings import Findings
+from .lexicon import LEVELS
+from .voice_columns import VoiceRows
 
 MAX_TEXT = 2_000
 MAX_RAW = 1_000
@@ -47,13 +50,17 @@ def pack(values: Sequence[Any]) -> dict[str, Any]:
     return {"d": list(index), "c": codes}
 
 
-def choose_rows(table: Table, limit: int) -> list[int]:
+def choose_rows(table: Table, limit: int, contradicted: Sequence[int] = ()) -> list[int]:
     """The rows to carry: all of them, or evenly spread ones of every cell, at most `limit` in all.
 
-    Every cell of the matrix gets the same allowance, so that rare changes stay complete.
+    Every cell of the matrix gets the same allowance, so that rare changes stay complete. Rows whose words
+    contradict their sound come first, up to a tenth of the limit.
     """
     if len(table) <= limit:
         return list(range(len(table)))
+    if contradicted:
+        first = contradicted[: limit // 10]
+        return sorted({*first, *choose_rows(table, limit - len(first))})
     cells: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row, pair in enumerate(zip(table.before.tolist(), table.after.tolist(), strict=True)):
         cells[pair].append(row)
@@ -101,10 +108,44 @@ def report_data(
         "fields": [
             {"name": name, **pack([_short(values[i]) for i in rows])} for name, values in table.fields.items()
         ],
+        **({} if table.voice is None else {"sound": sound_data(findings, table.voice, rows)}),
         "audio": {str(place[row]): uri for row, uri in clips.embedded.items()},
         "links": {str(place[row]): address for row, address in clips.linked.items()},
         "dropped": None if build is None else dropped_data(build),
     }
+
+
+def sound_data(findings: Findings, voice: VoiceRows, rows: Sequence[int]) -> dict[str, Any]:
+    """What was measured of each row, and what its words were read as (0, 1, 2, or -1 for not)."""
+    descriptions = findings.sound and findings.sound.descriptions
+    dimensions = descriptions.dimensions if descriptions else ()
+    return {
+        "levels": [
+            {"name": name, **pack([column[i] for i in rows])} for name, column in voice.levels.items()
+        ],
+        "measures": [
+            {"name": name, "v": [None if (v := column[i]) is None else float(f"{v:.4g}") for i in rows]}
+            for name, column in voice.measures.items()
+        ],
+        "flags": pack([", ".join(voice.flags[i]) for i in rows]),
+        "dimensions": [
+            {
+                "name": d.name,
+                "measured": d.measured,
+                "said": [-1 if (r := d.readings[i]).level is None else LEVELS.index(r.level) for i in rows],
+                "heard": [d.measured_codes[i] for i in rows],
+                "rule": pack([d.readings[i].rule for i in rows]),
+            }
+            for d in dimensions
+        ],
+    }
+
+
+def contradicted_rows(findings: Findings) -> list[int]:
+    """Rows whose words and sound are at opposite ends in any dimension, in order."""
+    descriptions = findings.sound and findings.sound.descriptions
+    dimensions = descriptions.dimensions if descriptions else ()
+    return sorted({found.row for dimension in dimensions for found in dimension.disagreements})
 
 
 def dropped_data(build: BuildInfo) -> dict[str, Any]:
@@ -136,10 +177,18 @@ def speaker_names(table: Table, rows: Sequence[int]) -> list[str]:
     return sorted({s for s in (table.speakers[i] for i in rows) if s is not None})
 
 
-def audio_order(table: Table, rows: Sequence[int]) -> list[tuple[int, str | None]]:
-    """Rows with their clips, changed rows first: they are what one wants to hear."""
-    changed = table.before != table.after
-    return [(i, table.clips[i]) for i in sorted(rows, key=lambda i: not changed[i])]
+def audio_order(table: Table, rows: Sequence[int], contradicted: Sequence[int] = ()) -> list[Wanted]:
+    """Rows in the order in which one wants to hear them.
+
+    Rows whose words contradict their sound and rows whose label changed take turns, then come the others.
+    """
+    changed = [i for i in rows if table.before[i] != table.after[i]]
+    first = [i for pair in zip_longest(contradicted, changed) for i in pair if i is not None]
+    places = table.places
+    return [
+        Wanted(i, table.ids[i], i if places is None else places[i], table.clips[i])
+        for i in dict.fromkeys((*first, *rows))
+    ]
 
 
 def _short(text: str | None, limit: int = MAX_TEXT) -> str | None:

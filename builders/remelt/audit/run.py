@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, Interrupted
 from .build_info import BuildInfo, read_build
@@ -19,6 +19,10 @@ from .dataset import AFTER, BEFORE, Table, join_tables, read_table
 from .findings import Findings, Scope, find
 from .matrix import Rate
 from .options import AuditOptions
+from .sound import Sound
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FINDINGS = "findings.json"
 REPORT = "report.html"
@@ -65,6 +69,8 @@ def write(
     if findings.unmatched is not None:
         pairs = ((name, key) for name, keys in findings.unmatched.items() for key in keys)
         files["unmatched.csv"] = _csv(("dataset", "id"), pairs)
+    if findings.sound is not None:
+        files.update(_sound_tables(findings.sound, table))
     if options.figures:
         files.update(_figures(findings))
     findings = replace(findings, files=(*sorted(files), FINDINGS, REPORT))
@@ -136,6 +142,17 @@ def _tables(scope: Scope, slug: str) -> dict[str, bytes]:
     }
 
 
+def _sound_tables(sound: Sound, table: Table) -> dict[str, bytes]:
+    from .descriptions_files import description_tables
+    from .levels import csv_bytes
+
+    files = {"levels.csv": csv_bytes(sound.crossings)}
+    if sound.descriptions is not None:
+        for name, (head, rows) in description_tables(sound.descriptions, table).items():
+            files[name] = _csv(head, rows)
+    return files
+
+
 def _percents(labels: Iterable[str], shares: Iterable[Iterable[float | None]]) -> Iterable[tuple[str, ...]]:
     return (
         (label, *("" if s is None else f"{100 * s:.2f}" for s in row))
@@ -163,6 +180,8 @@ def _figures(findings: Findings) -> dict[str, bytes]:
             by_speaker = figures.speaker_figure(scope)
             if by_speaker is not None:
                 drawn["change_by_speaker_all"] = by_speaker
+    if findings.sound is not None:
+        drawn.update(_sound_figures(findings.sound))
     files = {}
     for name, figure in drawn.items():
         for kind, content in figures.figure_bytes(figure).items():
@@ -172,6 +191,21 @@ def _figures(findings: Findings) -> dict[str, bytes]:
         for kind in ("svg", "png"):
             files[f"change_matrix_{slug}.{kind}"] = files[f"change_matrix_all.{kind}"]
     return files
+
+
+def _sound_figures(sound: Sound) -> dict[str, Figure]:
+    from .descriptions_figure import TITLES, descriptions_figure
+    from .levels import levels_figure
+
+    drawn = {}
+    if sound.descriptions is not None:
+        drawn["descriptions_all"] = descriptions_figure(sound.descriptions)
+    for by in dict.fromkeys(by for _, by in sound.crossings):
+        panels = {TITLES[column]: found for (column, of), found in sound.crossings.items() if of == by}
+        figure = levels_figure(panels, f"Levels of the voice by {by.replace('_', ' ')}")
+        if figure is not None:
+            drawn[f"levels_by_{by}"] = figure
+    return drawn
 
 
 def _csv(head: Iterable[object], rows: Iterable[Iterable[object]]) -> bytes:
