@@ -5,7 +5,7 @@ The main functions, loaded when first used:
 - `build_melt(MeltOptions(...))`: from corpus to audited dataset (recipes.melt)
 - `plan_melt(MeltOptions(...))`: what that will ask, cost and take, before anything is asked (recipes.melt)
 - `rebuild(source, out)`: a dataset again from its published replies (recipes.rebuild)
-- `load_corpus(source)`, `inspect_corpus(source)`: read and check a corpus (corpora)
+- `load_corpus(source)`, `inspect_corpus(source)`: read and check a corpus (corpora, recipes)
 - `audit_dataset(out)`: change matrices, agreement, figures, report (recipes.finishing)
 - `find_problems(out)`: hashes, counts, schemas (publishing)
 """
@@ -26,7 +26,7 @@ _PUBLIC = {
     "RemeltError": ("errors", "RemeltError"),
     "audit_dataset": ("recipes.finishing", "audit_dataset"),
     "build_melt": ("recipes.melt", "build"),
-    "inspect_corpus": ("corpora.inspection", "inspect"),
+    "inspect_corpus": ("recipes.inspecting", "inspect_corpus"),
     "load_corpus": ("corpora", "load"),
     "plan_melt": ("recipes.melt", "plan"),
     "rebuild": ("recipes.rebuild", "rebuild"),

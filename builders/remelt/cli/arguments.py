@@ -35,7 +35,8 @@ def melt_options(
     profile: Annotated[
         str,
         typer.Option(
-            help="melt-release, melt-paper, clean, sample, or a file; default: clean (sample for the sample)."
+            help="melt-release, melt-paper, clean, acted, any-speaker, sample, or a file; default: what "
+            "suits the corpus, else clean."
         ),
     ] = "",
     keep_speaker: Annotated[
@@ -205,22 +206,27 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def taking(source: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command the arguments of `source` before its own.
+def taking(*sources: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the arguments of some sources before its own.
 
-    The command's first parameter takes what `source` returns. Several commands share one list of arguments
-    so.
+    The command's first parameters take what the sources return, in their order. Several commands share a
+    list of arguments so.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        shared, own = _parameters(source), _parameters(command)[1:]
+        shared = [_parameters(source) for source in sources]
+        own = _parameters(command)[len(sources) :]
 
         @functools.wraps(command)
         def run(**values: Any) -> None:
             mine = {p.name: values.pop(p.name) for p in own}
-            command(source(**values), **mine)
+            made = [
+                source(**{p.name: values[p.name] for p in parameters})
+                for source, parameters in zip(sources, shared, strict=True)
+            ]
+            command(*made, **mine)
 
-        parameters = [*shared, *own]
+        parameters = [*(p for group in shared for p in group), *own]
         run.__dict__["__signature__"] = inspect.Signature(parameters)
         run.__annotations__ = {p.name: p.annotation for p in parameters}
         return run
@@ -230,6 +236,6 @@ def taking(source: Callable[..., Any]) -> Callable[[Callable[..., None]], Callab
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters with their annotations worked out; what only a type checker imports is anything."""
-    unseen = {"MeltOptions": Any}
+    unseen = {"MeltOptions": Any, "VoiceOptions": Any}
     signature = inspect.signature(function, locals=unseen, eval_str=True)
     return [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]

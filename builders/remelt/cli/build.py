@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,12 @@ import typer
 
 from ..errors import Interrupted
 from .arguments import melt_options, taking
+from .voice_arguments import voice_options
 
 if TYPE_CHECKING:
     from ..recipes.finishing import BuildResult
     from ..recipes.melt import MeltOptions
+    from ..recipes.voices import VoiceOptions
 
 build_app = typer.Typer(help="Relabel a corpus with one of the published recipes.", no_args_is_help=True)
 
@@ -26,9 +29,10 @@ def register(app: typer.Typer) -> None:
 
 
 @build_app.command("melt")
-@taking(melt_options)
+@taking(melt_options, voice_options)
 def melt(
     options: MeltOptions,
+    voice: VoiceOptions,
     max_invalid: Annotated[
         float | None,
         typer.Option(
@@ -44,7 +48,7 @@ def melt(
     melt` with the same arguments tells beforehand what it will ask and cost.
     Exit codes: 0 done, 1 too many quarantined rows, 2 bad use or input, 3 interrupted and resumable.
     """
-    result = _run(options, plain, quiet)
+    result = _run(replace(options, voice=voice), plain, quiet)
     if not quiet:
         summary(result)
     if max_invalid is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +12,13 @@ import typer
 
 from ..errors import InputError
 from .arguments import melt_options, taking
+from .voice_arguments import voice_options
 
 if TYPE_CHECKING:
     from ..recipes.melt import MeltOptions
     from ..recipes.plan_notes import Cost
     from ..recipes.planning import BuildPlan
+    from ..recipes.voices import VoiceOptions
 
 plan_app = typer.Typer(
     help="Tell what a build will ask, cost and take, before anything is asked.", no_args_is_help=True
@@ -28,9 +31,10 @@ def register(app: typer.Typer) -> None:
 
 
 @plan_app.command("melt")
-@taking(melt_options)
+@taking(melt_options, voice_options)
 def melt(
     options: MeltOptions,
+    voice: VoiceOptions,
     json_: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write it as JSON.")
     ] = None,
@@ -48,7 +52,7 @@ def melt(
     from ..recipes.melt import plan
     from .progress import reporter
 
-    found = plan(options, reporter(plain, quiet), show)
+    found = plan(replace(options, voice=voice), reporter(plain, quiet), show)
     if json_ is not None:
         _write(json_, found)
     _print(found, plain, quiet)

@@ -89,6 +89,12 @@ class PlainReporter(QuietReporter):
     def annotated(self, stats: Stats) -> None:
         print(f"  {line(stats)}", file=sys.stderr, flush=True)
 
+    def counted(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if now - self._last >= _PLAIN_EVERY:
+            self._last = now
+            print(f"  {done:,}/{total:,} {what}", file=sys.stderr, flush=True)
+
 
 class LiveReporter(Reporter):
     """A progress bar on standard error."""
@@ -112,7 +118,16 @@ class LiveReporter(Reporter):
         if time.monotonic() - self._shown >= _LIVE_EVERY:
             self._show(stats)
 
+    def counted(self, done: int, total: int, what: str) -> None:
+        if done == total or time.monotonic() - self._shown >= _LIVE_EVERY:
+            self._update(done, total, f"{done:,}/{total:,} {what}")
+        if done == total:
+            self._end()
+
     def _show(self, stats: Stats) -> None:
+        self._update(stats.done, stats.rows, line(stats))
+
+    def _update(self, done: int, total: int, text: str) -> None:
         self._shown = time.monotonic()
         if self._bar is None:
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -125,11 +140,15 @@ class LiveReporter(Reporter):
                 console=self._console,
             )
             self._bar.start()
-            self._task = self._bar.add_task("", total=stats.rows, line="")
-        self._bar.update(self._task, completed=stats.done, line=line(stats))
+            self._task = self._bar.add_task("", total=total, line="")
+        self._bar.update(self._task, completed=done, line=text)
 
     def annotated(self, stats: Stats) -> None:
         if self._bar is not None:
             self._show(stats)
+            self._end()
+
+    def _end(self) -> None:
+        if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -6,7 +6,7 @@ what that will take, and asks nobody.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from .finishing import BuildResult, finish
 from .planning import BuildPlan, check_budget, make_plan
 from .reporting import Reporter
 from .requests import Questions, make_questions, public_name, read_corpus
+from .voices import Listening, VoiceOptions, listen, prepare
 from .workspace import workspace
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..engine import EngineOptions, Stats
     from ..prompting import Prompt
     from ..protocols import Annotator
+    from ..publishing import DatasetContent, VoiceContent
 
 NAME = "melt"
 _AT_ONCE = 512
@@ -41,7 +43,7 @@ class MeltOptions:
         mapping: the columns of a table (see `corpora.TableMapping`).
         splits: the splits to build; None for the corpus's own, without dev for MELD, which the paper
             does not annotate.
-        profile: selection profile, by name or path; None for `sample` on the sample corpus, else `clean`.
+        profile: selection profile, by name or path; None for the one that suits the corpus, else `clean`.
         keep_speakers: speakers that the speaker rule always lets through.
         prompt: by name or path; None for the published prompt on MELD and its general form elsewhere.
         turns: previous turns shown by a prompt with context; None for the prompt's own number.
@@ -53,6 +55,7 @@ class MeltOptions:
             the model's own.
         engine: how requests are sent.
         connection: how the annotator is reached.
+        voice: what to take from the clips.
     """
 
     corpus: str
@@ -74,6 +77,7 @@ class MeltOptions:
     reasoning_effort: str | None = None
     engine: EngineOptions | None = None
     connection: AnnotatorOptions | None = None
+    voice: VoiceOptions = field(default_factory=VoiceOptions)
 
     def __post_init__(self) -> None:
         # From Python a path is often a plain string, and a corpus a path.
@@ -98,13 +102,16 @@ def build(options: MeltOptions, reporter: Reporter | None = None) -> BuildResult
     engine = options.engine
     assert engine is not None
     check_budget(annotator, questions.requests, engine.budget)
+    listening = prepare(options.voice, [r.utterance for r in questions.requests], reporter)
     if getattr(annotator, "immediate", False):
         # Nobody is waited for, so many at once cost nothing and share the journal's commits.
         engine = replace(engine, concurrency=max(engine.concurrency, _AT_ONCE))
     with workspace(options.out, NAME, questions.corpus.name, questions.corpus.folder) as journal:
         reporter.stage(f"Annotating {len(questions.requests):,} utterances with {annotator.name}")
         annotations, stats = _ask(questions, annotator, journal, engine, reporter)
-        return _publish(options, questions, annotator, annotations, stats, reporter)
+        content = _content(options, questions, annotator, annotations, reporter)
+        content = replace(content, voice=_hear(listening, questions, annotations, options.out, reporter))
+        return finish(options.out, content, stats, reporter)
 
 
 def plan(options: MeltOptions, reporter: Reporter | None = None, show: int = 3) -> BuildPlan:
@@ -166,14 +173,25 @@ def _ask(
     )
 
 
-def _publish(
+def _hear(
+    listening: Listening,
+    questions: Questions,
+    annotations: tuple[Annotation, ...],
+    out: Path,
+    reporter: Reporter,
+) -> VoiceContent | None:
+    """What was heard in the clips of the rows that reach the dataset."""
+    kept = [a.utterance for a in annotations if a.verdict.status == "valid"]
+    return listen(listening, questions.corpus.folder, kept, out, reporter)
+
+
+def _content(
     options: MeltOptions,
     questions: Questions,
     annotator: Annotator,
     annotations: tuple[Annotation, ...],
-    stats: Stats,
     reporter: Reporter,
-) -> BuildResult:
+) -> DatasetContent:
     from .. import corpora
     from ..publishing import DatasetContent
 
@@ -182,7 +200,7 @@ def _publish(
         reporter.notice(note)
     corpus = questions.corpus
     info = corpora.info(corpus.name) if corpus.name in corpora.names() else None
-    content = DatasetContent(
+    return DatasetContent(
         recipe=NAME,
         corpus={
             "name": corpus.name,
@@ -221,7 +239,6 @@ def _publish(
         },
         notes=[*questions.corpus.notes, *questions.selection.notes, *differences],
     )
-    return finish(options.out, content, stats, reporter)
 
 
 def _prompt_record(prompt: Prompt | None) -> dict[str, Any] | None:

@@ -20,5 +20,8 @@ class Reporter:
     def progress(self, stats: Stats) -> None:
         """Rows were finished; called often."""
 
+    def counted(self, done: int, total: int, what: str) -> None:
+        """So many of something (`clips`) are finished; called often."""
+
     def annotated(self, stats: Stats) -> None:
         """All rows are finished, or the run stopped."""

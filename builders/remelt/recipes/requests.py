@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..labels import MELT, LabelSet, custom_label_set
 from ..records import Drop, Request, Utterance, digest
+from .clips import measure_lengths
+from .common_labels import common_labels
 from .reporting import Reporter
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ def read_corpus(options: MeltOptions, reporter: Reporter) -> tuple[Corpus, tuple
 
     reporter.stage(f"Reading {options.corpus}")
     corpus = corpora.load(options.corpus, name=options.corpus_name, mapping=options.mapping)
+    if not options.labels:
+        corpus = common_labels(corpus)
     for note in corpus.notes:
         reporter.notice(note)
     splits = options.splits
@@ -74,10 +78,14 @@ def make_questions(
         InputError: a profile, prompt, schema or label list that cannot be used.
     """
     from .. import answers, prompting
+    from ..selection import select
 
     labels = custom_label_set(list(options.labels)) if options.labels else MELT
+    profile, selection_options = _profile(options, corpus)
+    if selection_options.duration_from == "clip" or selection_options.min_clip_duration:
+        corpus = measure_lengths(corpus, reporter)
     reporter.stage("Selecting")
-    profile, selection_options, selection = _select(options, corpus, splits)
+    selection = select(corpus.utterances, selection_options, splits)
     for note in selection.notes:
         reporter.notice(note)
     wanted, dropped = _limit(selection.kept, options.limit)
@@ -120,18 +128,16 @@ def make_questions(
     return _with_requests(questions, wanted, annotator)
 
 
-def _select(
-    options: MeltOptions, corpus: Corpus, splits: tuple[str, ...]
-) -> tuple[str, SelectionOptions, Selection]:
+def _profile(options: MeltOptions, corpus: Corpus) -> tuple[str, SelectionOptions]:
     from ..corpora.defects import DEFECTS
-    from ..selection import check_flags, load_profile, select
+    from ..selection import check_flags, load_profile
 
-    profile = options.profile or ("sample" if corpus.name == "sample" else "clean")
+    profile = options.profile or ("sample" if corpus.name == "sample" else corpus.profile or "clean")
     chosen = load_profile(profile)
     if options.keep_speakers:
         chosen = replace(chosen, keep_speakers=(*chosen.keep_speakers, *options.keep_speakers))
     check_flags(chosen, DEFECTS)
-    return profile, chosen, select(corpus.utterances, chosen, splits)
+    return profile, chosen
 
 
 def _limit(kept: Sequence[Utterance], limit: int | None) -> tuple[tuple[Utterance, ...], tuple[Drop, ...]]:
