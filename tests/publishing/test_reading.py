@@ -18,7 +18,7 @@ from remelt.publishing.parquet import read_table, stage_table
 from remelt.publishing.reading import annotations_from_table, drops_from_table
 from remelt.publishing.surrogates import escape, unescape
 from remelt.publishing.tables import annotations_table, dropped_table
-from remelt.records import Annotation, Drop, Message, Reply, Request, Utterance, Verdict
+from remelt.records import Annotation, Drop, Message, Rating, Reply, Request, Utterance, Verdict
 
 # Everything a Python string can hold: unpaired surrogates, NULs, quotes, and the escape's own marks.
 letters = st.characters(exclude_categories=()) | st.sampled_from("\ud83d\udc00\ufffd{}dfu\0\"'\n\r|,")
@@ -28,6 +28,10 @@ seconds = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 small = st.none() | st.integers(-(2**31), 2**31 - 1)
 count = st.none() | st.integers(-(2**63), 2**63 - 1)
 texts = st.lists(text, max_size=3).map(tuple)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+ratings = st.lists(
+    st.builds(Rating, text, texts, st.dictionaries(text, numbers, max_size=2)), max_size=2
+).map(tuple)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(text, inner, max_size=2),
@@ -58,6 +62,12 @@ def utterances(draw: st.DrawFn, number: int, integers: bool) -> Utterance:
         clip_duration=draw(seconds),
         flags=draw(texts),
         source=draw(text),
+        sex=draw(optional_text),
+        session=draw(optional_text),
+        clip_start=draw(seconds),
+        clip_end=draw(seconds),
+        ratings=draw(ratings),
+        attributes=draw(st.dictionaries(st.sampled_from(["arousal", "valence", "\ud83d"]), numbers)),
     )
 
 

@@ -195,3 +195,9 @@ def test_lengths_that_the_reader_does_not_measure(tmp_path: Path) -> None:
     ]
     assert all(mine == pytest.approx(theirs, abs=1e-4) for theirs, mine in pairs if theirs is not None)
     assert listener.counts[-1][0] == listener.counts[-1][1] > 50
+
+
+def test_a_corpus_without_train_takes_the_limits_from_all_rows(tmp_path: Path) -> None:
+    options = MeltOptions("sample", tmp_path / "out", "mock", limit=3, splits=("test",))
+    result = build(options)
+    assert result.manifest["voice"]["bins"]["loudness_level"]["fitted_on"] == "all"

@@ -3,20 +3,27 @@
 from .card import write_card
 from .content import DatasetContent
 from .folder import check_replies, publish, seal
+from .frontmatter import shareable
 from .manifest import read_manifest
 from .problem import Problem
-from .reading import read_annotations, read_dropped
+from .reading import read_annotations, read_dropped, read_voice
+from .sounds import PublishedAudio
 from .verify import find_problems
+from .voice import VoiceContent
 
 __all__ = [
     "DatasetContent",
     "Problem",
+    "PublishedAudio",
+    "VoiceContent",
     "check_replies",
     "find_problems",
     "publish",
     "read_annotations",
     "read_dropped",
     "read_manifest",
+    "read_voice",
     "seal",
+    "shareable",
     "write_card",
 ]

@@ -18,6 +18,7 @@ from .markdown import Markdown, code, fence, inline, link, number, percent, tabl
 from .parquet import write_bytes
 from .soft import SOFT
 from .summary import SplitSummary, Summary, summarise
+from .voicecard import extra_columns, voice_context
 
 
 class CardError(RemeltError):
@@ -128,6 +129,8 @@ def _context(out: Path, manifest: Mapping[str, Any], summary: Summary, title: st
         "matrices": [_matrix(split, summary.labels) for split in summary.splits if split.rows],
         "columns": _columns(out, manifest),
         "soft": _has_column(out, manifest, SOFT),
+        "voice": voice_context(out, manifest),
+        "extras": extra_columns(out, manifest),
         "flags": [[flag, count] for flag, count in summary.flags.items()],
         "defects": _defects(manifest),
         "versions": [f"{name} {version}" for name, version in manifest["versions"].items()],
@@ -228,13 +231,15 @@ def _has_column(out: Path, manifest: Mapping[str, Any], name: str) -> bool:
 
 
 def _columns(out: Path, manifest: Mapping[str, Any]) -> list[list[str]]:
-    from datasets import ClassLabel, Features, List
+    from datasets import Audio, ClassLabel, Features, List
 
     schema = pq.read_schema(shards(out, manifest["files"], "default", manifest["splits"][0])[0])
     rows: list[list[str]] = []
     for name, feature in Features.from_arrow_schema(schema).items():
         if isinstance(feature, ClassLabel):
             kind = f"ClassLabel: {', '.join(feature.names)}"
+        elif isinstance(feature, Audio):
+            kind = f"Audio ({feature.sampling_rate} Hz)"
         else:
             kind = f"list of {feature.feature.dtype}" if isinstance(feature, List) else str(feature.dtype)
         rows.append([code(name), kind])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..labels import LabelSet
 from ..records import Utterance
+from .extras import ExtraColumns, check_names, data_extras, extras_of, utterance_extras
 from .fields import AnswerShape, answer_shape
 from .soft import SOFT
+from .voice import VoiceColumns, voice_features
 
 INT64 = range(-(2**63), 2**63)
 BEFORE_FIELDS = (
@@ -29,6 +31,8 @@ class Columns:
         integer_dialogue, integer_utterance: whether these ids are int64 columns; else they are strings.
         shape: the answer's leaves.
         soft: whether there is a column of soft labels.
+        extras: what only some corpora know of an utterance.
+        voice: the columns of the voice; None for a dataset of words alone.
     """
 
     labels: tuple[str, ...]
@@ -37,10 +41,29 @@ class Columns:
     integer_utterance: bool
     shape: AnswerShape
     soft: bool = False
+    extras: ExtraColumns = field(default_factory=ExtraColumns)
+    voice: VoiceColumns | None = None
+
+
+def shape_of(schema: Mapping[str, Any], extras: ExtraColumns, voice: VoiceColumns | None) -> AnswerShape:
+    """The answer's leaves, under names that no other column of the build has.
+
+    Raises:
+        InputError: a measure or a dimension is named like another column.
+    """
+    fixed = (*BEFORE_FIELDS, *AFTER_FIELDS)
+    check_names(extras.names, fixed, "attribute")
+    heard = voice.names if voice else ()
+    check_names(heard, (*fixed, *extras.names), "column of the voice")
+    return answer_shape(schema, reserved=(*fixed, *extras.names, *heard))
 
 
 def columns_of(
-    utterances: Iterable[Utterance], label_set: LabelSet, schema: Mapping[str, Any], soft: bool = False
+    utterances: Iterable[Utterance],
+    label_set: LabelSet,
+    schema: Mapping[str, Any],
+    soft: bool = False,
+    voice: VoiceColumns | None = None,
 ) -> Columns:
     """Decides the columns from all utterances of a build, kept and dropped, and its answer schema.
 
@@ -49,7 +72,12 @@ def columns_of(
         label_set: the new labels.
         schema: the answer's schema.
         soft: whether any reply carries log-probabilities of the labels.
+        voice: the columns of the voice, where there is one.
+
+    Raises:
+        InputError: two columns would have the same name.
     """
+    utterances = list(utterances)
     corpus_labels: set[str] = set()
     dialogue = utterance = True
     for row in utterances:
@@ -58,13 +86,16 @@ def columns_of(
         dialogue = dialogue and _fits(row.dialogue_id)
         utterance = utterance and _fits(row.utterance_id)
     further = sorted(corpus_labels - set(label_set.labels))
+    extras = extras_of(utterances)
     return Columns(
         labels=label_set.labels,
         original_labels=(*label_set.labels, *further),
         integer_dialogue=dialogue,
         integer_utterance=utterance,
-        shape=answer_shape(schema, reserved=(*BEFORE_FIELDS, *AFTER_FIELDS)),
+        shape=shape_of(schema, extras, voice),
         soft=soft,
+        extras=extras,
+        voice=voice,
     )
 
 
@@ -88,9 +119,13 @@ def data_features(columns: Columns) -> Any:
         SOFT: List(number),
     }
     after = [name for name in AFTER_FIELDS if name != SOFT or columns.soft]
-    fields = {field.column: text for field in columns.shape.fields}
+    fields = {leaf.column: text for leaf in columns.shape.fields}
     return Features(
-        {name: fixed[name] for name in BEFORE_FIELDS} | fields | {name: fixed[name] for name in after}
+        {name: fixed[name] for name in BEFORE_FIELDS}
+        | fields
+        | {name: fixed[name] for name in after}
+        | data_extras(columns.extras)
+        | (voice_features(columns.voice) if columns.voice else {})
     )
 
 
@@ -168,4 +203,5 @@ def _utterance_features(columns: Columns) -> dict[str, Any]:
         "clip_duration": Value("float64"),
         "utterance_flags": List(Value("string")),
         "source": Value("string"),
+        **utterance_extras(columns.extras),
     }

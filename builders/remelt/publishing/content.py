@@ -11,6 +11,7 @@ from ..errors import InputError, bad_value
 from ..labels import LabelSet
 from ..records import Annotation, Drop, Utterance
 from .layout import check_splits
+from .voice import VoiceContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class DatasetContent:
         notes: sentences for the reader of the card.
         run: what the annotation run did (`engine.Stats.as_dict`); None where there was none.
         created: UTC time in ISO 8601; empty for now.
+        voice: what was heard in the clips, and the clips; None for a dataset of words alone.
     """
 
     recipe: str
@@ -54,6 +56,7 @@ class DatasetContent:
     notes: Sequence[str] = ()
     run: Mapping[str, Any] | None = None
     created: str = ""
+    voice: VoiceContent | None = None
 
     def utterances(self) -> list[Utterance]:
         """Every utterance of the build; a quarantined one stands twice."""
@@ -75,6 +78,8 @@ class DatasetContent:
                 the replies; the message names up to five ids.
         """
         check_splits(self.splits)
+        if self.voice is not None:
+            self.voice.check()
         answered = [a.utterance.id for a in self.annotations]
         dropped = [drop.utterance.id for drop in self.drops]
         _unique("annotated", answered)

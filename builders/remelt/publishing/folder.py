@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ..errors import InputError
 from ..records import digest
 from .card import write_card
-from .columns import Columns, columns_of
+from .columns import Columns, columns_of, data_features
 from .content import DatasetContent
 from .layout import AUDIT, FOLDERS, MANIFEST, shard_path
 from .manifest import build_manifest, file_entry, published_files, read_manifest, write_manifest
 from .parquet import Staged, commit, sha256, shard, shard_count, stage_table
 from .soft import has_soft_labels
+from .sounds import stage_sounds
 from .tables import annotations_table, data_table, dropped_table
 
 
@@ -41,24 +44,36 @@ def publish(out: Path, content: DatasetContent) -> dict[str, Any]:
     content.check()
     manifest = build_manifest(content)
     soft = has_soft_labels(content.annotations)
-    columns = columns_of(content.utterances(), content.label_set, content.schema, soft)
+    voice = content.voice.columns if content.voice else None
+    columns = columns_of(content.utterances(), content.label_set, content.schema, soft, voice)
     before = _earlier_files(out)
     staged: list[Staged] = []
     try:
         for config, split, table in _tables(content, columns):
+            place = partial(_place, out, config, split)
+            if config == "default" and content.voice and content.voice.audio is not None:
+                schema = data_features(columns).arrow_schema
+                staged += stage_sounds(table, schema, content.voice.audio, place)
+                continue
             count = shard_count(table)
             for index in range(count):
-                path = out / shard_path(config, split, index, count)
-                staged.append(stage_table(shard(table, index, count), path))
+                staged.append(stage_table(shard(table, index, count), place(index, count)))
         commit(staged)
     finally:
         for file in staged:
             file.discard()
-    manifest["files"] = {p.path.relative_to(out).as_posix(): file_entry(p.path) for p in staged}
+    manifest["files"] = {
+        file.path.relative_to(out).as_posix(): {
+            "sha256": file.sha256,
+            "bytes": file.size,
+            "rows": pq.read_metadata(file.path).num_rows,
+        }
+        for file in staged
+    }
     _remove_stale(out, before, manifest["files"])
     write_manifest(out, manifest)
     write_card(out, manifest)
-    return seal(out)
+    return _sealed(out, manifest)
 
 
 def seal(out: Path) -> dict[str, Any]:
@@ -79,6 +94,12 @@ def seal(out: Path) -> dict[str, Any]:
     changed = changed_files(out, manifest, data)
     if changed:
         raise InputError(f"{out}: {changed!r} were changed after publishing; see `remelt verify {out}`")
+    return _sealed(out, manifest)
+
+
+def _sealed(out: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Writes the manifest with the hashes of all that is no Parquet file taken anew."""
+    data = [name for name in manifest["files"] if name.split("/")[0] in FOLDERS.values()]
     others = [name for name in published_files(out) if name.split("/")[0] not in FOLDERS.values()]
     entries = {name: manifest["files"][name] for name in data}
     entries |= {name: file_entry(out / name) for name in others}
@@ -90,11 +111,14 @@ def seal(out: Path) -> dict[str, Any]:
 def check_replies(out: Path) -> None:
     """Checks that the replies and the dropped rows of a folder are those that were published.
 
+    Where the dataset has a voice, its `data/` is checked too: nothing else holds what was heard.
+
     Raises:
         InputError: the folder has no manifest, or a file or the answer schema was changed or is gone.
     """
     manifest = read_manifest(out)
-    wanted = tuple(FOLDERS[config] for config in ("annotations", "dropped"))
+    configs = ("annotations", "dropped", *(("default",) if "voice" in manifest else ()))
+    wanted = tuple(FOLDERS[config] for config in configs)
     names = [name for name in manifest["files"] if name.split("/")[0] in wanted]
     changed = [name for name in names if not (out / name).is_file()] or changed_files(out, manifest, names)
     if digest(manifest["schema"]["json"]) != manifest["schema"]["sha256"]:
@@ -110,10 +134,14 @@ def changed_files(out: Path, manifest: Mapping[str, Any], names: Iterable[str]) 
     return [name for name in names if sha256(out / name) != manifest["files"][name]["sha256"]]
 
 
+def _place(out: Path, config: str, split: str, index: int, count: int) -> Path:
+    return out / shard_path(config, split, index, count)
+
+
 def _tables(content: DatasetContent, columns: Columns) -> Iterator[tuple[str, str, pa.Table]]:
     for split in content.splits:
         annotations = [a for a in content.annotations if a.utterance.split == split]
-        yield "default", split, data_table(annotations, columns)
+        yield "default", split, data_table(annotations, columns, content.voice)
         yield "annotations", split, annotations_table(annotations, columns)
         yield "dropped", split, dropped_table(content.ordered_drops(split), columns)
 

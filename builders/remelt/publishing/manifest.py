@@ -43,6 +43,7 @@ _NESTED = {
 }
 _ENTRIES = {"counts": ("input", "kept", "dropped", "quarantined"), "files": ("sha256", "bytes", "rows")}
 _PACKAGES = ("datasets", "huggingface-hub", "openai", "pyarrow", "xllamacpp")
+_SOUND_PACKAGES = ("av", "soundfile", "soxr")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -77,9 +78,13 @@ def build_manifest(content: DatasetContent) -> dict[str, Any]:
         "attrition": [plain(row) for row in content.attrition],
         "replies": _replies(content.annotations),
         **({} if content.run is None else {"run": plain(content.run)}),
+        **({} if content.voice is None else {"voice": plain(content.voice.record)}),
         "notes": list(content.notes),
         "files": {},
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {
+            "python": platform.python_version(),
+            **_versions(_PACKAGES if content.voice is None else (*_PACKAGES, *_SOUND_PACKAGES)),
+        },
         "created": content.created or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 
@@ -134,11 +139,23 @@ def read_manifest(out: Path) -> dict[str, Any]:
             raise InputError(f"{path}: {name!r} is {manifest[name]!r}, expected {wanted}")
     for name, keys in _NESTED.items():
         _check_keys(path, name, manifest[name], keys)
+    if "voice" in manifest:
+        _check_voice(path, manifest["voice"])
     for name, keys in _ENTRIES.items():
         _check_keys(path, name, manifest[name], ())
         for entry, value in manifest[name].items():
             _check_keys(path, f"{name}.{entry}", value, keys)
     return manifest
+
+
+def _check_voice(path: Path, voice: object) -> None:
+    _check_keys(path, "voice", voice, ("audio", "rate", "measures", "levels", "columns"))
+    assert isinstance(voice, dict)
+    for name in ("measures", "levels", "columns"):
+        if not isinstance(voice[name], list) or not all(isinstance(part, str) for part in voice[name]):
+            raise InputError(f"{path}: 'voice.{name}' is {voice[name]!r}, expected a list of names")
+    if not isinstance(voice["rate"], int) or voice["rate"] < 1:
+        raise InputError(f"{path}: 'voice.rate' is {voice['rate']!r}, expected a whole number of Hz")
 
 
 def _check_keys(path: Path, name: str, value: object, keys: Sequence[str]) -> None:
@@ -211,9 +228,9 @@ def total(values: Sequence[float | None]) -> float | None:
     return round(sum(known), 6) if known else None
 
 
-def _versions() -> dict[str, str]:
+def _versions(packages: Sequence[str]) -> dict[str, str]:
     found = {}
-    for name in _PACKAGES:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,18 @@ class WriteError(Interrupted):
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A file that is written in full beside its final place, waiting to be moved there."""
+    """A file that is written in full beside its final place, waiting to be moved there.
+
+    Attributes:
+        temporary: where it is now.
+        path: its final place.
+        sha256, size: of its content, taken as it was written: a large file is not read again for them.
+    """
 
     temporary: Path
     path: Path
+    sha256: str = ""
+    size: int = 0
 
     def commit(self) -> None:
         """Puts the file in its place in one step."""
@@ -74,12 +83,12 @@ def stage_table(table: pa.Table, path: Path) -> Staged:
     Raises:
         WriteError: the disk is full, or the folder cannot be written.
     """
-    return _stage(path, lambda handle: _write_rows(table, handle))
+    return stage(path, lambda handle: _write_rows(table, handle))
 
 
 def stage_bytes(content: bytes, path: Path) -> Staged:
     """The same for a file that is not Parquet."""
-    return _stage(path, lambda handle: handle.write(content))
+    return stage(path, lambda handle: handle.write(content))
 
 
 def write_bytes(content: bytes, path: Path) -> None:
@@ -113,16 +122,70 @@ def commit(files: Iterable[Staged]) -> None:
         _sync_folder(folder)
 
 
-def read_table(path: Path) -> pa.Table:
-    """The rows of one file, with the schema as it was written.
+def read_table(path: Path, columns: Collection[str] | None = None) -> pa.Table:
+    """The rows of one file, with the schema as it was written but without columns of sound.
+
+    Args:
+        path: the file.
+        columns: those to read; None for all.
 
     Raises:
         InputError: the file is missing, cut off or no Parquet.
     """
     try:
-        return pq.read_table(path, memory_map=False, partitioning=None)
+        schema = pq.read_schema(path)
+        names = [f.name for f in schema if not holds_bytes(f.type) and (columns is None or f.name in columns)]
+        wanted = names if len(names) < len(schema) else None
+        return pq.read_table(path, columns=wanted, memory_map=False, partitioning=None)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The columns of one file, those of sound too.
+
+    Raises:
+        InputError: as `read_table`.
+    """
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether a column is one of files: a struct with their bytes, as an Audio feature has it."""
+    return bool(pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
+
+
+def settings_with_bytes(schema: pa.Schema, raw: Collection[str]) -> dict[str, Any]:
+    """The writer's settings for a file in which some columns hold files that are compressed already.
+
+    Args:
+        schema: the file's columns.
+        raw: paths of the leaf columns (`audio.bytes`) that are stored as they are.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink)
+    leaves = pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema
+    paths = [leaves.column(i).path for i in range(len(leaves))]
+    others = [path for path in paths if path not in raw]
+    return {
+        **_SETTINGS,
+        "compression": {path: "none" if path in raw else _SETTINGS["compression"] for path in paths},
+        "compression_level": dict.fromkeys(others, _SETTINGS["compression_level"]),
+        "use_dictionary": others,
+        "write_statistics": others,
+        # For readers of single rows, such as the Hub's viewer: pages are indexed, and as the length of one is
+        # looked at after so many values, they hold few files each.
+        "write_page_index": True,
+        "write_batch_size": 8,
+    }
+
+
+def release_memory() -> None:
+    """Has Arrow give back what it freed; it would keep buffers of every size that it once used."""
+    pa.default_memory_pool().release_unused()
 
 
 def sha256(path: Path) -> str:
@@ -141,15 +204,21 @@ def _write_rows(table: pa.Table, handle: Any) -> None:
             writer.write_table(table, row_group_size=ROWS_PER_GROUP)
 
 
-def _stage(path: Path, write: Callable[[Any], object]) -> Staged:
+def stage(path: Path, write: Callable[[Any], object]) -> Staged:
+    """Has a file written beside its final place, down to the disk; nothing is left of one that fails.
+
+    Raises:
+        WriteError: as `stage_table`.
+    """
     staged = Staged(path.with_name(f".{path.name}.part"), path)
     complete = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with staged.temporary.open("wb") as handle:
+        with _HashedFile(io.FileIO(staged.temporary, "wb")) as handle:
             write(handle)
             handle.flush()
             os.fsync(handle.fileno())
+            size = handle.tell()
         complete = True
     except OSError as error:
         reason = error.strerror or error
@@ -159,7 +228,19 @@ def _stage(path: Path, write: Callable[[Any], object]) -> Staged:
     finally:
         if not complete:
             staged.discard()
-    return staged
+    return replace(staged, sha256=handle.known.hexdigest(), size=size)
+
+
+class _HashedFile(io.BufferedWriter):
+    """A file that is written from its beginning to its end, and hashed on the way."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw)
+        self.known = hashlib.sha256()
+
+    def write(self, content: Any, /) -> int:
+        self.known.update(content)
+        return super().write(content)
 
 
 def _sync_folder(folder: Path) -> None:

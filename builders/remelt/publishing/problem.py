@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+_MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +22,11 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}"
+
+
+def listed(place: str, what: str, found: Iterable[str]) -> Iterator[Problem]:
+    """One problem for all the rows that have it, with up to five of their names; none where none has."""
+    names = sorted(found)
+    if names:
+        more = ", ..." if len(names) > _MOST else ""
+        yield Problem(place, f"{len(names)} {what}: {', '.join(names[:_MOST])}{more}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -11,10 +11,13 @@ import pyarrow as pa
 
 from ..errors import InputError
 from ..records import Drop, Message, Reply, Request, Stage, Utterance, Verdict
+from .extras import extras_from
 from .layout import shards
 from .manifest import read_manifest
-from .parquet import read_table
+from .parquet import read_schema, read_table
+from .sounds import PublishedAudio
 from .surrogates import unescape
+from .voice import VoiceContent, columns_of_record, voice_from_tables
 
 Answered = tuple[Request, tuple[Reply, ...]]
 
@@ -44,13 +47,59 @@ def read_dropped(out: Path) -> Iterator[Drop]:
         yield from drops_from_table(read_split(out, manifest, "dropped", split))
 
 
-def read_split(out: Path, manifest: Mapping[str, Any], config: str, split: str) -> pa.Table:
-    """The rows of one split of one config, all shards in order.
+def read_split(
+    out: Path,
+    manifest: Mapping[str, Any],
+    config: str,
+    split: str,
+    columns: Collection[str] | None = None,
+) -> pa.Table:
+    """The rows of one split of one config, all shards in order, without the column of sound.
+
+    Args:
+        out: the dataset folder.
+        manifest: its manifest.
+        config, split: which rows.
+        columns: those to read; None for all.
 
     Raises:
         InputError: the manifest lists no file of the split, or one cannot be read.
     """
-    return pa.concat_tables([read_table(path) for path in shards(out, manifest["files"], config, split)])
+    paths = shards(out, manifest["files"], config, split)
+    return pa.concat_tables([read_table(path, columns) for path in paths])
+
+
+def split_schema(out: Path, manifest: Mapping[str, Any], config: str, split: str) -> pa.Schema:
+    """The columns of one split of one config, the column of sound too.
+
+    Raises:
+        InputError: as `read_split`, or its files have different columns.
+    """
+    first, *others = shards(out, manifest["files"], config, split)
+    schema = read_schema(first)
+    for path in others:
+        if not read_schema(path).equals(schema, check_metadata=True):
+            raise InputError(f"{path} has other columns than {first}")
+    return schema
+
+
+def read_voice(out: Path) -> VoiceContent | None:
+    """What was heard in the published rows; their sound is read from the folder when it is asked for.
+
+    Returns:
+        None where the dataset has no voice.
+
+    Raises:
+        InputError: files are missing or unreadable, or lack columns of the manifest's voice.
+    """
+    manifest = read_manifest(out)
+    record = manifest.get("voice")
+    columns = columns_of_record(record)
+    if record is None or columns is None:
+        return None
+    wanted = ("id", *columns.names)
+    tables = (read_split(out, manifest, "default", split, wanted) for split in manifest["splits"])
+    return voice_from_tables(tables, record, PublishedAudio(out) if columns.audio else None)
 
 
 def annotations_from_table(
@@ -151,6 +200,7 @@ def _utterance(row: Mapping[str, Any], split: str) -> Utterance:
         split=split,
         label=row["original_label"],
         flags=tuple(row["utterance_flags"]),
+        **extras_from(row),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -15,12 +16,11 @@ from ..records import Annotation
 from .columns import Columns
 from .layout import FOLDERS, MANIFEST
 from .manifest import total
-from .problem import Problem
+from .problem import Problem, listed
 from .reading import annotations_from_table, verdicts_from_table
 from .tables import data_table
 
 Tables = Mapping[tuple[str, str], pa.Table]
-_MOST = 5
 
 
 def row_problems(tables: Tables, manifest: Mapping[str, Any], columns: Columns) -> Iterator[Problem]:
@@ -33,7 +33,7 @@ def row_problems(tables: Tables, manifest: Mapping[str, Any], columns: Columns) 
     """
     for config in ("default", "dropped"):
         ids = [i for split in manifest["splits"] for i in tables[config, split]["id"].to_pylist()]
-        yield from _listed(FOLDERS[config], "ids stand more than once", _doubles(ids))
+        yield from listed(FOLDERS[config], "ids stand more than once", _doubles(ids))
     for split in manifest["splits"]:
         yield from _split_problems(tables, split, manifest, columns)
     yield from _reply_totals(tables, manifest)
@@ -51,16 +51,16 @@ def _split_problems(
     last = {row["id"]: row for row in replies.select(["id", "status", "label"]).to_pylist()}
     valid = {name for name, row in last.items() if row["status"] == "valid"}
     place = f"{FOLDERS['default']}/{split}"
-    yield from _listed(place, "rows have no valid reply in annotations", data_ids - valid)
-    yield from _listed(place, "utterances with a valid reply are missing", valid - data_ids)
-    yield from _listed(place, "rows are also in dropped", data_ids & dropped_ids)
-    yield from _listed(place, "rows have another label than their last reply", _relabelled(data, last))
-    yield from _listed(place, "rows have a wrong value in 'changed'", _wrongly_changed(data))
+    yield from listed(place, "rows have no valid reply in annotations", data_ids - valid)
+    yield from listed(place, "utterances with a valid reply are missing", valid - data_ids)
+    yield from listed(place, "rows are also in dropped", data_ids & dropped_ids)
+    yield from listed(place, "rows have another label than their last reply", _relabelled(data, last))
+    yield from listed(place, "rows have a wrong value in 'changed'", _wrongly_changed(data))
     place = f"{FOLDERS['dropped']}/{split}"
     quarantined = {name for name, stage in stages.items() if stage == "annotation"}
-    yield from _listed(place, "utterances without a valid reply are missing", set(last) - valid - quarantined)
+    yield from listed(place, "utterances without a valid reply are missing", set(last) - valid - quarantined)
     foreign = [name for name in dropped["split"].to_pylist() if name != split]
-    yield from _listed(place, "rows belong to another split", foreign)
+    yield from listed(place, "rows belong to another split", foreign)
     answered = _answered(replies, split, manifest)
     if isinstance(answered, Problem):
         yield answered
@@ -93,9 +93,9 @@ def _request_problems(replies: pa.Table, split: str, manifest: Mapping[str, Any]
     place = f"{FOLDERS['annotations']}/{split}"
     pairs = list(zip(replies["request_hash"].to_pylist(), replies["attempt"].to_pylist(), strict=True))
     doubles = [f"{asked[:12]} attempt {attempt}" for asked, attempt in _doubles(pairs)]
-    yield from _listed(place, "replies stand more than once", doubles)
+    yield from listed(place, "replies stand more than once", doubles)
     schemas = set(pc.unique(replies["schema_hash"]).to_pylist()) - {manifest["schema"]["sha256"]}
-    yield from _listed(place, "schema hashes are not the manifest's", schemas)
+    yield from listed(place, "schema hashes are not the manifest's", schemas)
 
 
 def _answered(replies: pa.Table, split: str, manifest: Mapping[str, Any]) -> list[Annotation] | Problem:
@@ -113,11 +113,11 @@ def _answered(replies: pa.Table, split: str, manifest: Mapping[str, Any]) -> lis
 def _derived_problems(
     answered: list[Annotation], tables: Tables, split: str, columns: Columns
 ) -> Iterator[Problem]:
-    """Every column of the default config follows from the replies and what they were asked about."""
+    """Every column of the default config but the voice's follows from the replies and their utterances."""
     place = f"{FOLDERS['default']}/{split}"
     data = tables["default", split]
     try:
-        derived = data_table(answered, columns)
+        derived = data_table(answered, replace(columns, voice=None))
     except (InputError, KeyError) as error:
         yield Problem(place, f"cannot be derived from the replies: {error}")
         return
@@ -128,7 +128,7 @@ def _derived_problems(
     for name in derived.column_names:
         pairs = zip(ids, derived[name].to_pylist(), data[name].to_pylist(), strict=True)
         changed = [row for row, ours, theirs in pairs if ours != theirs]
-        yield from _listed(place, f"rows have another {name!r} than their replies and utterances", changed)
+        yield from listed(place, f"rows have another {name!r} than their replies and utterances", changed)
 
 
 def _count_problems(
@@ -213,10 +213,3 @@ def _class_names(table: pa.Table, column: str) -> list[str]:
 
 def _doubles(values: Iterable[Any]) -> list[Any]:
     return [value for value, count in Counter(values).items() if count > 1]
-
-
-def _listed(place: str, what: str, found: Iterable[str]) -> Iterator[Problem]:
-    names = sorted(found)
-    if names:
-        more = ", ..." if len(names) > _MOST else ""
-        yield Problem(place, f"{len(names)} {what}: {', '.join(names[:_MOST])}{more}")

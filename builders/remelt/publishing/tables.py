@@ -10,14 +10,23 @@ import pyarrow as pa
 from ..errors import InputError
 from ..records import Annotation, Drop, Request, Utterance, canonical_json
 from .columns import Columns, annotations_features, data_features, dropped_features
+from .extras import extra_values
 from .soft import SOFT, soft_label
 from .surrogates import escape
+from .voice import AUDIO, VoiceContent, voice_values
 
 MISMATCH = "character_mismatch"
 
 
-def data_table(annotations: Sequence[Annotation], columns: Columns) -> pa.Table:
+def data_table(
+    annotations: Sequence[Annotation], columns: Columns, voice: VoiceContent | None = None
+) -> pa.Table:
     """The default config's rows: the utterances whose last reply is valid, in the order given.
+
+    Args:
+        annotations: all of one split.
+        columns: see `columns_of`.
+        voice: what was heard, where `columns` have it. The column of sound itself is not made here.
 
     Raises:
         InputError: a value that its column cannot hold; the message names the row.
@@ -45,6 +54,8 @@ def data_table(annotations: Sequence[Annotation], columns: Columns) -> pa.Table:
         values[SOFT] = [
             soft_label(a.replies[-1].label_logprobs, columns.labels, a.utterance.id) for a in kept
         ]
+    if columns.voice is not None and voice is not None:
+        values |= voice_values([row.id for row in rows], voice)
     for field in columns.shape.fields:
         values[field.column] = [field.value(a.verdict.answer) for a in kept]
     return _table(values, data_features(columns), [row.id for row in rows])
@@ -145,6 +156,7 @@ def _shared(rows: Sequence[Utterance], columns: Columns) -> dict[str, Sequence[A
         "start": [row.start for row in rows],
         "end": [row.end for row in rows],
         "clip": [row.clip for row in rows],
+        **extra_values(rows, columns.extras),
     }
 
 
@@ -155,7 +167,10 @@ def _index(names: Mapping[str, int], label: str | None, place: str) -> int:
 
 
 def _table(values: Mapping[str, Sequence[Any]], features: Any, ids: Sequence[str]) -> pa.Table:
-    schema = features.arrow_schema
+    full = features.arrow_schema
+    schema = pa.schema(
+        [field for field in full if field.name != AUDIO or field.name in values], full.metadata
+    )
     arrays = [_array(field, values[field.name], ids) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -164,7 +179,7 @@ def _array(field: Any, values: Sequence[Any], ids: Sequence[str]) -> Any:
     if pa.types.is_string(field.type):
         return pa.array([None if v is None else escape(v) for v in values], field.type)
     if pa.types.is_list(field.type) and pa.types.is_string(field.type.value_type):
-        return pa.array([[escape(v) for v in items] for items in values], field.type)
+        return pa.array([None if v is None else [escape(text) for text in v] for v in values], field.type)
     try:
         return pa.array(values, field.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):

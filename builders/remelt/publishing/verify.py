@@ -13,15 +13,19 @@ import pyarrow.parquet as pq
 from ..errors import InputError
 from ..records import digest
 from .apikeys import keys_in_file, keys_in_table
-from .columns import AFTER_FIELDS, BEFORE_FIELDS, Columns, features
-from .fields import answer_shape
+from .columns import Columns, features, shape_of
+from .extras import extras_in_tables
 from .frontmatter import card_problems
 from .layout import CARD, CONFIGS, FOLDERS, MANIFEST, shard_pattern, shards
 from .manifest import published_files, read_manifest
 from .parquet import sha256
 from .problem import Problem
-from .reading import read_split
+from .reading import read_split, split_schema
 from .rowchecks import Tables, row_problems
+from .soundchecks import voice_problems
+from .voice import columns_of_record
+
+Schemas = Mapping[tuple[str, str], pa.Schema]
 
 
 def find_problems(out: str | Path) -> list[Problem]:
@@ -39,12 +43,15 @@ def find_problems(out: str | Path) -> list[Problem]:
     out = Path(out)
     manifest = read_manifest(out)
     problems = [*_manifest_problems(manifest), *_file_problems(out, manifest)]
-    tables, unread = _read(out, manifest)
-    wrong = list(_schema_problems(tables, manifest))
+    tables, schemas, unread = _read(out, manifest)
+    wrong = list(_schema_problems(schemas, tables, manifest))
     problems += [*unread, *wrong]
     if not unread and not wrong:
-        columns = _columns(tables, manifest)
-        problems += [*row_problems(tables, manifest, columns), *_card_problems(out, tables, manifest)]
+        columns = _columns(schemas, tables, manifest)
+        problems += row_problems(tables, manifest, columns)
+        if columns.voice is not None:
+            problems += voice_problems(out, tables, manifest, columns.voice)
+        problems += _card_problems(out, schemas, tables, manifest)
     for (config, split), table in tables.items():
         problems += keys_in_table(table, f"{FOLDERS[config]}/{split}")
     for path in _visible_files(out):
@@ -85,29 +92,33 @@ def _file_problems(out: Path, manifest: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(name, "is not in the manifest")
 
 
-def _read(out: Path, manifest: Mapping[str, Any]) -> tuple[dict[tuple[str, str], pa.Table], list[Problem]]:
-    tables, problems = {}, []
+def _read(
+    out: Path, manifest: Mapping[str, Any]
+) -> tuple[dict[tuple[str, str], pa.Table], dict[tuple[str, str], pa.Schema], list[Problem]]:
+    """All rows without their sound, the columns with it, and what could not be read."""
+    tables, schemas, problems = {}, {}, []
     for config in CONFIGS:
         for split in manifest["splits"]:
             try:
+                schemas[config, split] = split_schema(out, manifest, config, split)
                 tables[config, split] = read_split(out, manifest, config, split)
             except (InputError, pa.ArrowException) as error:
                 problems.append(Problem(f"{FOLDERS[config]}/{split}", str(error)))
-    return tables, problems
+    return tables, schemas, problems
 
 
-def _schema_problems(tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+def _schema_problems(schemas: Schemas, tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
     from datasets import Features
 
     try:
-        columns = _columns(tables, manifest)
+        columns = _columns(schemas, tables, manifest)
     except InputError as error:
         yield Problem(MANIFEST, str(error))
         return
-    for (config, split), table in tables.items():
+    for (config, split), schema in schemas.items():
         place = f"{FOLDERS[config]}/{split}"
-        found = Features.from_arrow_schema(table.schema)
-        if found.arrow_schema.types != table.schema.types:
+        found = Features.from_arrow_schema(schema)
+        if found.arrow_schema.types != schema.types:
             yield Problem(place, "its Arrow types are not those of its Hugging Face features")
         expected = features(config, columns)
         if list(found) != list(expected):
@@ -118,23 +129,27 @@ def _schema_problems(tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Pr
                 yield Problem(place, f"column {name!r} is {found[name]}, expected {feature}")
 
 
-def _columns(tables: Tables, manifest: Mapping[str, Any]) -> Columns:
-    """The columns as the manifest has them; what it leaves open is taken from the first table."""
+def _columns(schemas: Schemas, tables: Tables, manifest: Mapping[str, Any]) -> Columns:
+    """The columns as the manifest has them; what it leaves open is taken from the tables."""
     from datasets import Features
 
-    first = next((table for (config, _), table in tables.items() if config == "default"), pa.table({}))
-    data = Features.from_arrow_schema(first.schema)
+    first = next((schema for (config, _), schema in schemas.items() if config == "default"), pa.schema([]))
+    data = Features.from_arrow_schema(first)
     labels = tuple(manifest["label_set"]["labels"])
     further = sorted(set(getattr(data.get("original_label"), "names", ())) - set(labels))
     integer = {
         name: getattr(data.get(name), "dtype", "int64") == "int64" for name in ("dialogue_id", "utterance_id")
     }
+    voice = columns_of_record(manifest.get("voice"))
+    extras = extras_in_tables(table for (config, _), table in tables.items() if config != "default")
     return Columns(
         labels=labels,
         original_labels=(*labels, *further),
         integer_dialogue=integer["dialogue_id"],
         integer_utterance=integer["utterance_id"],
-        shape=answer_shape(manifest["schema"]["json"], reserved=(*BEFORE_FIELDS, *AFTER_FIELDS)),
+        shape=shape_of(manifest["schema"]["json"], extras, voice),
+        extras=extras,
+        voice=voice,
         soft=any(
             pc.any(pc.not_equal(table["label_logprobs"], "")).as_py()
             for (config, _), table in tables.items()
@@ -143,7 +158,9 @@ def _columns(tables: Tables, manifest: Mapping[str, Any]) -> Columns:
     )
 
 
-def _card_problems(out: Path, tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+def _card_problems(
+    out: Path, schemas: Schemas, tables: Tables, manifest: Mapping[str, Any]
+) -> Iterator[Problem]:
     from datasets import Features
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCard
@@ -163,7 +180,7 @@ def _card_problems(out: Path, tables: Tables, manifest: Mapping[str, Any]) -> It
         if config not in infos:
             yield Problem(CARD, f"the front matter lacks the config {config!r}")
             continue
-        parquet = Features.from_arrow_schema(tables[config, manifest["splits"][0]].schema)
+        parquet = Features.from_arrow_schema(schemas[config, manifest["splits"][0]])
         for name in sorted({*parquet, *(infos[config].features or {})}):
             said, found = (infos[config].features or {}).get(name), parquet.get(name)
             if said != found:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from ..publishing import DatasetContent
 
 
-_SHAREABLE = ("apache", "mit", "cc0", "cc-by", "cc by", "public domain", "odbl")
-
-
 @dataclass(frozen=True)
 class BuildResult:
     """What a build made.
@@ -75,8 +72,9 @@ def _last_run(out: Path) -> Mapping[str, Any] | None:
 
 def _shareable(corpus: Mapping[str, Any]) -> bool:
     """Whether the corpus's licence lets its audio travel inside a report that may be uploaded."""
-    licence = str(corpus.get("licence", "")).casefold()
-    return licence.startswith(_SHAREABLE)
+    from ..publishing import shareable
+
+    return shareable(str(corpus.get("licence") or ""))
 
 
 def audit_dataset(out: str | Path, options: AuditOptions | None = None) -> Findings:

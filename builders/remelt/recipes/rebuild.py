@@ -19,10 +19,12 @@ def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = Non
     """Rebuilds a dataset from its `annotations` and `dropped` configs and its manifest.
 
     Every raw reply is parsed and validated again; the Parquet files come out byte-identical as long as
-    this version of remelt judges the replies as the one did that published them.
+    this version of remelt judges the replies as the one did that published them. What was heard in the
+    clips, and the clips themselves, are taken over row by row from the source's `data/`: nothing is measured
+    anew, and a row that was quarantined then and is valid now has no voice.
 
     Args:
-        source: a dataset folder (its `data/` may be missing).
+        source: a dataset folder (its `data/` may be missing where it has no voice).
         out: where to write; must not be the source.
         reporter: is told what happens.
 
@@ -31,7 +33,14 @@ def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = Non
     """
     from .. import answers
     from ..engine import Stats
-    from ..publishing import DatasetContent, check_replies, read_annotations, read_dropped, read_manifest
+    from ..publishing import (
+        DatasetContent,
+        check_replies,
+        read_annotations,
+        read_dropped,
+        read_manifest,
+        read_voice,
+    )
 
     reporter = reporter or Reporter()
     source, out = Path(source), Path(out)
@@ -71,6 +80,7 @@ def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = Non
         notes=manifest["notes"],
         run=manifest.get("run"),
         created=manifest["created"],
+        voice=read_voice(source),
     )
     with workspace(out, manifest["recipe"], manifest["corpus"]["name"], _corpus_folder(source)) as journal:
         _keep(journal, annotations)

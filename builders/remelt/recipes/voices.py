@@ -125,7 +125,7 @@ def _check_levels(options: VoiceOptions, utterances: Sequence[Utterance]) -> Non
 
     as_by(options.pitch_by)
     splits = list(dict.fromkeys(u.split for u in utterances))
-    if options.bins_from not in (ALL, BinOptions.split, *splits):
+    if options.bins_from not in (ALL, BinOptions().split, *splits):
         raise InputError(bad_value("bins_from", options.bins_from, [*splits, ALL]))
 
 

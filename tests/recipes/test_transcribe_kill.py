@@ -1,0 +1,98 @@
+"""A transcription that is killed again and again hears no clip twice, and ends as if never killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ..transcription_server import TranscriptionServer
+from .test_transcribe import files, write_corpus
+
+ROWS = 120
+KILLS = 6
+
+
+def start(corpus: Path, out: Path, url: str) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable, "-m", "remelt", "transcribe", str(corpus), "--asr", "openai-asr/tiny",
+        "--out", str(out), "--base-url", url, "--concurrency", "4", "--quiet",
+    ]  # fmt: skip
+    environment = {**os.environ, "OPENAI_API_KEY": "not-a-key"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said.decode()
+
+
+def committed(out: Path) -> set[str]:
+    """The transcripts in the journal, which name their clips."""
+    if not (out / ".remelt" / "journal.sqlite").is_file():
+        return set()
+    copy = out.parent / "look"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    for path in (out / ".remelt").glob("journal.sqlite*"):
+        shutil.copy(path, copy / path.name)
+    database = sqlite3.connect(copy / "journal.sqlite")
+    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'replies'").fetchall():
+        return set()
+    found = {raw for (raw,) in database.execute("SELECT raw FROM replies")}
+    database.close()
+    return found
+
+
+@pytest.mark.slow
+def test_kills(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", ROWS)
+    moments = random.Random(7)
+    with TranscriptionServer(latency=0.05) as server:
+        finish(start(corpus, tmp_path / "whole", server.url))
+        whole = files(tmp_path / "whole")
+        out, twice, while_asking = tmp_path / "killed", [], 0
+        for _ in range(KILLS):
+            before, seen = committed(out), len(server.asked)
+            process = start(corpus, out, server.url)
+            target = seen + moments.randint(1, 16)
+            while len(server.asked) < target and process.poll() is None:
+                time.sleep(0.002)
+            while_asking += process.poll() is None
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            time.sleep(0.1)
+            twice += [a["clip"] for a in server.asked[seen:] if f"The {a['clip']}." in before]
+        before, seen = committed(out), len(server.asked)
+        finish(start(corpus, out, server.url))
+        twice += [a["clip"] for a in server.asked[seen:] if f"The {a['clip']}." in before]
+        lost = len(server.asked) - 2 * (ROWS - 1)
+    assert while_asking == KILLS
+    assert twice == []
+    # A kill loses what is in flight, and nothing else.
+    assert 0 <= lost <= 4 * KILLS
+    assert files(out) == whole
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_cleanly(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", 60)
+    with TranscriptionServer(latency=0.1) as server:
+        process = start(corpus, tmp_path / "out", server.url)
+        while len(server.asked) < 8 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 3
+        assert "Everything transcribed is kept; the same command goes on." in said.decode()
+        assert len(committed(tmp_path / "out")) == len(server.asked) < 59
+        finish(start(corpus, tmp_path / "out", server.url))
+        assert len(server.asked) == 59
