@@ -65,20 +65,29 @@ class Transport:
         timeout: seconds until the whole answer must be there.
         room: connections at most.
         environment: whether the headers that environment variables give are sent.
+        content_type: of the bodies.
     """
 
-    def __init__(self, key: str, timeout: float, room: int, environment: bool = True) -> None:
+    def __init__(
+        self,
+        key: str,
+        timeout: float,
+        room: int,
+        environment: bool = True,
+        content_type: str = "application/json",
+    ) -> None:
         self.key, self.timeout, self.room, self.environment = key, timeout, room, environment
+        self._content_type = content_type
         self._session: aiohttp.ClientSession | None = None
         self._targets: dict[tuple[str, str], _Target] = {}
 
     async def post(self, base_url: str, route: str, body: bytes) -> Answer:
-        """Sends a JSON body and reads the whole answer.
+        """Sends a body and reads the whole answer.
 
         Args:
             base_url: the server's base URL.
             route: what follows it, such as `/chat/completions`.
-            body: the JSON.
+            body: JSON, or what `content_type` says.
 
         Raises:
             Unreachable: no connection; nothing was sent.
@@ -149,7 +158,7 @@ class Transport:
         """What every request carries, the headers that the openai package takes from the environment too."""
         headers = {
             "Accept": "application/json",
-            "Content-Type": "application/json",
+            "Content-Type": self._content_type,
             "User-Agent": f"remelt/{__version__}",
             "Authorization": f"Bearer {self.key or 'none'}",
         }

@@ -53,30 +53,35 @@ class HFModel:
         return f"{self.name.partition('@')[0].removesuffix(SUFFIX)}@{self.version[:12]}"
 
 
-def versions() -> dict[str, str]:
+def versions(needed: Sequence[str] = _NEEDED) -> dict[str, str]:
     """The installed versions of the packages that run transformers models; none of them is imported.
+
+    Args:
+        needed: which packages.
 
     Raises:
         InputError: one is missing; the message gives the install line.
     """
-    if missing := _missing(_NEEDED):
+    if missing := _missing(needed):
         raise InputError(
             f"Models in this process need {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} "
             f"not installed; run: {INSTALL}"
         )
-    return {name: importlib.metadata.version(name) for name in _NEEDED}
+    return {name: importlib.metadata.version(name) for name in needed}
 
 
 def _missing(names: Sequence[str]) -> list[str]:
     return [name for name in names if importlib.util.find_spec(name) is None]
 
 
-def resolve(text: str) -> HFModel:
+def resolve(text: str, scheme: str = "hf", leave: Sequence[str] = ()) -> HFModel:
     """The model that a specification names; a Hub model is downloaded where it is missing.
 
     Args:
         text: what follows `hf/`: `HUB_ID`, `HUB_ID@REVISION`, a folder or a GGUF file; an absolute path
             begins with `/`.
+        scheme: what stands before it in the annotator's name, for messages.
+        leave: patterns of files that are not downloaded.
 
     Raises:
         InputError: nothing of that name, not a model, or no network.
@@ -84,11 +89,11 @@ def resolve(text: str) -> HFModel:
     text = text.strip()
     path = Path(text).expanduser()
     if text and path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, scheme)
     if text.endswith(SUFFIX):
         if not path.is_file():
             rooted = Path("/") / text
-            hint = f" (an absolute path is written hf/{rooted})" if rooted.is_file() else ""
+            hint = f" (an absolute path is written {scheme}/{rooted})" if rooted.is_file() else ""
             raise InputError(f"No model file at {text}{hint}")
         if missing := _missing(_FOR_GGUF):
             raise InputError(
@@ -100,17 +105,17 @@ def resolve(text: str) -> HFModel:
         return HFModel(path.name, path.parent, path.name, file.sha256)
     match = _SPEC.fullmatch(text)
     if match is None:
-        raise InputError(bad_value("hf model", text, FORMS))
-    return _from_hub(match["repo"], match["revision"])
+        raise InputError(bad_value(f"{scheme} model", text, FORMS))
+    return _from_hub(match["repo"], match["revision"], scheme, leave)
 
 
-def _from_folder(folder: Path) -> HFModel:
+def _from_folder(folder: Path, scheme: str) -> HFModel:
     """A folder's model; its version is a hash over every file that shapes an answer."""
     files = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix in _SHAPING)
     if not (folder / "config.json").is_file() or not any(p.suffix in _WEIGHTS for p in files):
         hint = ""
         if ggufs := sorted(p.name for p in folder.glob(f"*{SUFFIX}")):
-            hint = f"; name its GGUF file: hf/{folder / ggufs[0]}"
+            hint = f"; name its GGUF file: {scheme}/{folder / ggufs[0]}"
         raise InputError(
             f"{folder} holds no transformers model: config.json and weights ({', '.join(_WEIGHTS)}) are "
             f"expected, as save_pretrained writes them{hint}"
@@ -119,7 +124,7 @@ def _from_folder(folder: Path) -> HFModel:
     return HFModel(name, folder, "", digest([[p.name, fingerprint(p)] for p in files]))
 
 
-def _from_hub(repo: str, revision: str | None) -> HFModel:
+def _from_hub(repo: str, revision: str | None, scheme: str, leave: Sequence[str]) -> HFModel:
     import httpx2
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -131,7 +136,7 @@ def _from_hub(repo: str, revision: str | None) -> HFModel:
                     repo,
                     revision=revision,
                     allow_patterns=patterns,
-                    ignore_patterns=_NOT,
+                    ignore_patterns=[*_NOT, *leave],
                     local_files_only=cached,
                 )
             )
@@ -153,7 +158,8 @@ def _from_hub(repo: str, revision: str | None) -> HFModel:
         raise InputError(
             f"{repo} is not on this machine (neither as a folder nor in the Hub's cache) and cannot be "
             f"downloaded: {said[0] if said else type(error).__name__}. A gated or private repository needs "
-            "`hf auth login`; a model on this machine is named by its folder: hf/FOLDER"
+            "`hf auth login`; a model on this machine is named by its folder: "
+            f"{scheme}/FOLDER"
         ) from error
     if folder is None or not _complete(folder):
         raise InputError(f"The Hub repository {repo} holds no transformers model (config.json and weights)")
