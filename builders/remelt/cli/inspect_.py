@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
-    from ..corpora.inspection import Inspection, Summary
+    from ..corpora.inspection import Summary
+    from ..recipes.inspecting import CorpusInspection, CorpusSound, Quantiles, SoundSummary
+
+# Clips without sound that are named on the terminal.
+_LISTED = 12
+
+# Decibels are re full scale.
+_SPREADS: tuple[tuple[str, Callable[[SoundSummary], Quantiles | None], int], ...] = (
+    ("length (s)", lambda p: p.length, 2),
+    ("peak (dB)", lambda p: p.peak_db, 1),
+    ("RMS (dB)", lambda p: p.rms_db, 1),
+    ("silence before (s)", lambda p: p.leading_silence, 2),
+    ("silence after (s)", lambda p: p.trailing_silence, 2),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -32,17 +47,25 @@ def inspect(
         list[str] | None, typer.Option(help="COLUMN=FIELD, for tables; may be given several times.")
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="Mapping file for tables (YAML, TOML).")] = None,
+    audio: Annotated[
+        bool, typer.Option("--audio/--no-audio", help="Decode every clip, where there are clips.")
+    ] = True,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that decode clips.")] = 1,
     plain: Annotated[bool, typer.Option("--plain", help="No colours, no lines.")] = False,
 ) -> None:
     """Count utterances, speakers and labels of a corpus, and everything that is wrong with it."""
     from ..corpora import from_options
-    from ..corpora.inspection import inspect as count
+    from ..recipes.inspecting import inspect_corpus
+    from .progress import reporter
 
-    found = count(
+    found = inspect_corpus(
         source,
         name=name,
         splits=None if splits is None else [s.strip() for s in splits.split(",") if s.strip()],
         mapping=from_options(column or [], mapping, name),
+        audio=audio,
+        processes=processes,
+        reporter=reporter(plain, quiet=False),
     )
     if json is not None and str(json) == "-":
         typer.echo(_json(found))
@@ -52,7 +75,7 @@ def inspect(
         _write(json, _json(found))
 
 
-def _json(found: Inspection) -> str:
+def _json(found: CorpusInspection) -> str:
     from json import dumps
 
     return dumps(found.to_dict(), ensure_ascii=False, indent=2)
@@ -67,7 +90,7 @@ def _write(path: Path, text: str) -> None:
         raise InputError(f"Cannot write {path}: {error.strerror}") from None
 
 
-def _show(found: Inspection, plain: bool) -> None:
+def _show(found: CorpusInspection, plain: bool) -> None:
     from rich.console import Console
 
     console = Console(no_color=plain, highlight=False, emoji=False, markup=False)
@@ -83,6 +106,8 @@ def _show(found: Inspection, plain: bool) -> None:
         console.print(f"Looked for and not found: {', '.join(absent)}.")
     if corpus.findings:
         console.print(_findings(found, plain))
+    if found.audio is not None:
+        _show_sound(console, found.audio, plain)
     for note in corpus.notes:
         console.print(f"- {note}")
 
@@ -99,7 +124,7 @@ def _table(plain: bool, title: str, *columns: str) -> Table:
     return table
 
 
-def _sizes(found: Inspection, plain: bool) -> Table:
+def _sizes(found: CorpusInspection, plain: bool) -> Table:
     table = _table(plain, "Size", "", *found.splits, "all")
     parts = [*found.splits.values(), found.total]
 
@@ -122,7 +147,7 @@ def _share(part: Summary, label: str) -> str:
     return f"{count:,} ({100 * count / part.utterances:.1f} %)"
 
 
-def _defects(found: Inspection, plain: bool) -> Table:
+def _defects(found: CorpusInspection, plain: bool) -> Table:
     from ..corpora.defects import DEFECTS
 
     table = _table(plain, "Defects", "", *found.splits, "all", "meaning")
@@ -133,8 +158,65 @@ def _defects(found: Inspection, plain: bool) -> Table:
     return table
 
 
-def _findings(found: Inspection, plain: bool) -> Table:
+def _findings(found: CorpusInspection, plain: bool) -> Table:
     table = _table(plain, "In the corpus as a whole", "", "count")
     for name, count in found.corpus.findings.items():
         table.add_row(name, f"{count:,}")
     return table
+
+
+def _show_sound(console: Console, sound: CorpusSound, plain: bool) -> None:
+    from ..voice.quality import FLAGS, SOUNDLESS
+
+    console.print(_sound_sizes(sound, plain))
+    present = {flag: counts for flag, counts in sound.flags.items() if any(counts.values())}
+    if present:
+        table = _table(plain, "Faults of the sound", "", *sound.splits, "all", "meaning")
+        for flag, counts in present.items():
+            table.add_row(flag, *(f"{n:,}" for n in [*counts.values(), sum(counts.values())]), FLAGS[flag])
+        console.print(table)
+    console.print(
+        f"Looked for in the sound and not found: {', '.join(f for f in FLAGS if f not in present)}."
+    )
+    lost = [clip for clip in sound.flagged if not SOUNDLESS.isdisjoint(clip.flags)]
+    # Of missing clips there may be thousands; they must not hide the others.
+    lost.sort(key=lambda clip: "clip_missing" in clip.flags)
+    if lost:
+        console.print("Without a sound to work with:")
+    for clip in lost[:_LISTED]:
+        console.print(f"  {clip.id}: {', '.join(clip.flags)}: {clip.detail}")
+    if len(lost) > _LISTED:
+        console.print(f"  and {len(lost) - _LISTED:,} more (--json lists them all)")
+    for note in sound.notes:
+        console.print(f"- {note}")
+
+
+def _sound_sizes(sound: CorpusSound, plain: bool) -> Table:
+    table = _table(plain, "Sound (medians; for all, 5 to 95 % beside)", "", *sound.splits, "all")
+    parts = [*sound.splits.values(), sound.total]
+
+    def row(what: str, value: Callable[[SoundSummary], str]) -> None:
+        table.add_row(what, *map(value, parts))
+
+    row("clips", lambda p: f"{p.clips:,}")
+    row("decoded", lambda p: f"{p.decoded:,}")
+    row("minutes", lambda p: f"{p.seconds / 60:,.1f}")
+    row("rate (Hz)", lambda p: ", ".join(p.rates) or "-")
+    row("channels", lambda p: ", ".join(p.channels) or "-")
+    for what, values, decimals in _SPREADS:
+        spread = values(sound.total)
+        table.add_row(
+            what, *(_median(values(p), decimals) for p in sound.splits.values()), _range(spread, decimals)
+        )
+    return table
+
+
+def _median(values: Quantiles | None, decimals: int) -> str:
+    return "-" if values is None else f"{values['median']:.{decimals}f}"
+
+
+def _range(values: Quantiles | None, decimals: int) -> str:
+    if values is None:
+        return "-"
+    low, high = (f"{values[name]:.{decimals}f}" for name in ("p5", "p95"))
+    return f"{_median(values, decimals)} ({low} to {high})"
