@@ -118,8 +118,8 @@ def test_flags_that_no_reader_knows() -> None:
 
 def test_every_option_can_stand_in_a_file(tmp_path: Path) -> None:
     values: dict[str, Any] = {
-        "name": "all", "description": "d", "min_duration": 1, "duration_from": "clip", "min_clip_duration": 0.5,
-        "min_words": 2,
+        "name": "all", "description": "d", "min_duration": 1, "duration_from": "clip",
+        "min_clip_duration": 0.5, "min_words": 2,
         "speaker_rule": "named", "speakers": [], "min_speaker_count": 4, "speaker_count_split": "all",
         "keep_speakers": ["a"], "drop_speakers": ["b"], "merge_speakers": {"c": ["d"]}, "labels": ["joy"],
         "drop_flags": ["over_30s"], "include_ids": ["*/x"], "exclude_ids": ["y"],

@@ -1,4 +1,4 @@
-"""Builds that listen: sound, measures, levels and transcripts in the dataset, told before anything is asked."""
+"""Builds that listen: sound, measures, levels and transcripts join the dataset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -22,6 +21,7 @@ from remelt.recipes.clips import measure_lengths
 from remelt.recipes.melt import MeltOptions, build
 from remelt.recipes.rebuild import rebuild
 from remelt.recipes.reporting import Reporter
+from remelt.recipes.transcripts import Transcript, write
 from remelt.recipes.voices import VoiceOptions
 
 pytest.importorskip("soxr", reason="sound needs remelt[voice]")
@@ -119,11 +119,11 @@ def test_a_second_run_decodes_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def transcripts(folder: Path, texts: dict[str, str | None]) -> Path:
-    (folder / "transcripts").mkdir(parents=True)
-    table = pa.table({"id": list(texts), "transcript": pa.array(list(texts.values()), pa.string())})
-    pq.write_table(table, folder / "transcripts" / "train.parquet")
-    about = {"source": "whisper/tiny", "model": "openai/whisper-tiny", "parameters": {"beam": 1}}
-    (folder / "transcripts.json").write_text(json.dumps(about), encoding="utf-8")
+    found = [
+        Transcript(key, "train", "", None, 1.0, None, text, "valid" if text else "error", "", "whisper-tiny")
+        for key, text in texts.items()
+    ]
+    write(folder, {"train": found}, {"source": "whisper/tiny", "model": "whisper-tiny", "splits": ["train"]})
     return folder
 
 

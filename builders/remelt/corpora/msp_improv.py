@@ -82,10 +82,9 @@ def matches(folder: Path) -> bool:
 def load(folder: Path, *, name: str | None = None, splits: Sequence[str] | None = None) -> Corpus:
     """Reads MSP-Improv.
 
-    The speaker is the fourth field of the file name, as in published speaker-independent work. Where the first
-    letter of the turn is of the other sex (`F01` with a turn `MF02`), the turn may be the partner's; its sex is
-    left open. Attributes
-    are the release's means of 1 to 5: valence, arousal, dominance, naturalness. Arousal is kept as it stands;
+    The speaker is the fourth field of the file name, as in published speaker-independent work. Where the
+    turn begins with the other sex (`F01` with a turn `MF02`), it may be the partner's; its sex is left open.
+    Attributes are the release's means of 1 to 5: valence, arousal, dominance, naturalness. Arousal is kept as it stands;
     published loaders turn it round, taking 1 for the most active end. A rating's label is the rater's primary
     emotion.
 

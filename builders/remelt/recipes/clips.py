@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..records import Utterance
+from . import transcripts
 from .reporting import Reporter
 
 if TYPE_CHECKING:
@@ -31,26 +31,9 @@ def read_transcripts(folder: Path) -> Transcripts:
     Raises:
         InputError: there are none, or a file cannot be read.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    about = folder / "transcripts.json"
-    files = sorted((folder / "transcripts").glob("*.parquet"))
-    if not about.is_file() or not files:
-        raise InputError(
-            f"{folder} holds no transcripts; make them with `remelt transcribe ... --out {folder}`"
-        )
-    try:
-        info = json.loads(about.read_text(encoding="utf-8"))
-        tables = [pq.read_table(path, columns=["id", "transcript"], partitioning=None) for path in files]
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"The transcripts in {folder} cannot be read: {error}") from None
-    texts = {
-        row: text
-        for table in tables
-        for row, text in zip(table["id"].to_pylist(), table["transcript"].to_pylist(), strict=True)
-    }
-    return Transcripts(texts, {k: info[k] for k in ("source", "model", "parameters") if k in info})
+    info, rows = transcripts.read(folder)
+    about: dict[str, Any] = {name: info[name] for name in ("source", "model", "parameters") if name in info}
+    return Transcripts({row.id: row.transcript for row in rows}, about)
 
 
 def job(utterance: Utterance, folder: Path) -> Job:
