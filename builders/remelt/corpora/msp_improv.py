@@ -84,9 +84,9 @@ def load(folder: Path, *, name: str | None = None, splits: Sequence[str] | None 
 
     The speaker is the fourth field of the file name, as in published speaker-independent work. Where the
     turn begins with the other sex (`F01` with a turn `MF02`), it may be the partner's; its sex is left open.
-    Attributes are the release's means of 1 to 5: valence, arousal, dominance, naturalness. Arousal is kept as it stands;
-    published loaders turn it round, taking 1 for the most active end. A rating's label is the rater's primary
-    emotion.
+    Attributes are the release's means of 1 to 5: valence, arousal, dominance, naturalness. Arousal is kept as
+    it stands; published loaders turn it round, taking 1 for the most active end. A rating's label is the
+    rater's primary emotion.
 
     Args:
         folder: the release, or a folder above it.
