@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
-import json
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -24,7 +23,7 @@ from ..records import Estimate, Message, RateLimits, Reply, Request
 from . import known_models
 from .base import AnnotatorOptions
 from .estimates import Estimator
-from .openai_errors import Kind, ServerSaid, kind, read_error, tidy
+from .openai_errors import Kind, ServerSaid, kind, read_error, read_object, tidy
 from .openai_plan import Negotiation, blames_format, first_plan, named_parameter, named_schema
 from .openai_reply import read_reply
 from .openai_servers import KEY, Server, Servers, key_problem
@@ -208,18 +207,10 @@ class OpenAIChat:
         Raises:
             TransientError: it cannot be read.
         """
-        status, headers, content = answer
-        if status >= 400:
-            return read_error(status, headers, content, self._key)
-        try:
-            payload = json.loads(content)
-        except (ValueError, RecursionError):
-            said = read_error(status, headers, content, self._key)
-            raise TransientError(
-                f"{server.shown} answered with something that is not JSON ({said.message or 'nothing'})",
-                charged=True,
-            ) from None
-        if not isinstance(payload, dict):
+        payload = read_object(server.shown, *answer, self._key)
+        if isinstance(payload, ServerSaid):
+            return payload
+        if payload is None:
             raise TransientError(
                 f"{server.shown} answered with JSON that is no chat completion", charged=True
             )
@@ -227,7 +218,7 @@ class OpenAIChat:
             # Gateways pass on their provider's failure with status 200 and the real status in the body.
             code = payload["error"].get("code") if isinstance(payload["error"], dict) else None
             status = code if isinstance(code, int) and 400 <= code < 600 else 502
-            return read_error(status, headers, content, self._key)
+            return read_error(status, answer.headers, answer.content, self._key)
         return payload
 
     # -- errors -------------------------------------------------------------------------------------

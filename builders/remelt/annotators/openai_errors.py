@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
+from ..errors import TransientError
+
 Kind = Literal["transient", "throttled", "quota", "key", "model", "route", "rejected", "refused_field"]
 
 _SECRET = re.compile(r"\b(?:sk|pk|rk|gsk|hf)[-_][\w*.-]{6,}|(?<=Bearer )\S+|(?<=://)[^/\s@]+(?=@)")
@@ -83,6 +85,29 @@ def kind(said: ServerSaid) -> Kind:
     if status in (400, 422):
         return "model" if said.param in ("", "model") and _MODEL.search(text) else "refused_field"
     return "route" if status in (405, 410) or status < 400 else "rejected"
+
+
+def read_object(
+    shown: str, status: int, headers: Mapping[str, str], content: bytes, key: str
+) -> Mapping[str, Any] | ServerSaid | None:
+    """The JSON object of an answer, what the server said instead, or None for JSON that is no object.
+
+    Args:
+        shown: the server's address as messages show it.
+        status, headers, content, key: see `read_error`.
+
+    Raises:
+        TransientError: it is no JSON; the request may have been worked on all the same.
+    """
+    if status >= 400:
+        return read_error(status, headers, content, key)
+    try:
+        payload = json.loads(content)
+    except (ValueError, RecursionError):
+        said = read_error(status, headers, content, key).message or "nothing"
+        message = f"{shown} answered with something that is not JSON ({said})"
+        raise TransientError(message, charged=True) from None
+    return payload if isinstance(payload, dict) else None
 
 
 def read_error(status: int, headers: Mapping[str, str], content: bytes, key: str = "") -> ServerSaid:

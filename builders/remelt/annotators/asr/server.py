@@ -7,7 +7,6 @@ engine's work.
 from __future__ import annotations
 
 import io
-import json
 import os
 import time
 import uuid
@@ -18,7 +17,7 @@ from typing import Any, NoReturn
 from ...errors import AnnotatorError, RequestRejected, TransientError
 from ...protocols import LoadAudio
 from ...records import Message, RateLimits, Reply, Request
-from ..openai_errors import ServerSaid, kind, read_error, tidy
+from ..openai_errors import ServerSaid, kind, read_object, tidy
 from ..openai_servers import KEY, Server, Servers, key_problem
 from ..openai_transport import Answer, Transport
 from .base import RATE, AsrOptions, Sounds, plain, transcript
@@ -146,18 +145,11 @@ class TranscriptionServer:
         Raises:
             TransientError: it cannot be read.
         """
-        status, headers, content = answer
-        if status >= 400:
-            return read_error(status, headers, content, self._key)
-        try:
-            payload = json.loads(content)
-        except (ValueError, RecursionError):
-            said = read_error(status, headers, content, self._key)
-            raise TransientError(
-                f"{server.shown} answered with something that is not JSON ({said.message or 'nothing'})"
-            ) from None
-        if not isinstance(payload, dict) or not isinstance(payload.get("text"), str):
-            raise TransientError(f"{server.shown} answered with JSON that is no transcript")
+        payload = read_object(server.shown, *answer, self._key)
+        if isinstance(payload, ServerSaid):
+            return payload
+        if payload is None or not isinstance(payload.get("text"), str):
+            raise TransientError(f"{server.shown} answered with JSON that is no transcript", charged=True)
         return payload
 
     def _give_up(self, server: Server, said: ServerSaid) -> NoReturn:
