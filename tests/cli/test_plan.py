@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from remelt.cli import app, arguments, build, main, plan
+from remelt.cli.voice_arguments import voice_options
 
 from ..builders import write_meld
 
@@ -39,7 +40,7 @@ def arguments_of(command: Any) -> list[str]:
 
 
 def test_both_commands_have_the_same_arguments() -> None:
-    shared = arguments_of(arguments.melt_options)
+    shared = arguments_of(arguments.melt_options) + arguments_of(voice_options)
     assert len(shared) > 30
     assert arguments_of(build.melt)[: len(shared)] == shared == arguments_of(plan.melt)[: len(shared)]
     assert arguments_of(build.melt)[len(shared) :] == ["max_invalid", "plain", "quiet"]
@@ -51,18 +52,19 @@ def test_the_commands_arguments_reach_the_options(monkeypatch: pytest.MonkeyPatc
     app = typer.Typer()
 
     @app.command()
-    @arguments.taking(arguments.melt_options)
-    def look(options: Any, twice: bool = False) -> None:
-        seen.append((options, twice))
+    @arguments.taking(arguments.melt_options, voice_options)
+    def look(options: Any, voice: Any, twice: bool = False) -> None:
+        seen.append((options, voice, twice))
 
     words = (
         "--corpus C --out O --annotator openai/m --base-url http://a/v1 --base-url http://b/v1 --budget 2.5 "
         "--max-rows 7 --rpm 60 --tpm 1000 --deadline 1.5 --least-concurrency 2 --concurrency 4 --logprobs "
-        "--prices p.yaml --reasoning-effort low --answer-format grammar --device cpu --twice"
+        "--prices p.yaml --reasoning-effort low --answer-format grammar --device cpu "
+        "--audio none --pitch-by sex --processes 2 --twice"
     )
     result = CliRunner().invoke(app, words.split())
     assert result.exit_code == 0, result.output
-    [(options, twice)] = seen
+    [(options, voice, twice)] = seen
     engine, connection = options.engine, options.connection
     assert (engine.budget, engine.max_rows, engine.deadline) == (2.5, 7, 90.0)
     assert (engine.requests_per_minute, engine.tokens_per_minute) == (60.0, 1000.0)
@@ -71,6 +73,7 @@ def test_the_commands_arguments_reach_the_options(monkeypatch: pytest.MonkeyPatc
     assert (connection.logprobs, connection.answer_format, connection.device) == (True, "grammar", "cpu")
     assert connection.prices == Path("p.yaml")
     assert options.reasoning_effort == "low"
+    assert (voice.audio, voice.pitch_by, voice.processes, voice.acoustics) == ("none", "sex", 2, "auto")
     assert twice
 
 

@@ -187,6 +187,16 @@ def test_several_corpora_in_one_folder_are_not_guessed(tmp_path: Path) -> None:
     assert [u.speaker for u in corpora.load(folder, name="ravdess").utterances] == ["Actor_16"]
 
 
+def test_a_table_beside_clips_of_known_names_is_not_passed_over(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "x", ["clips/" + GOOD, "clips/mine.wav"])
+    (folder / "rows.csv").write_text(f"id,text,clip\n1,so it is,clips/{GOOD}\n2,and on,clips/mine.wav\n")
+    with pytest.raises(InputError, match=r"clips named as ravdess names them, and tables; .* --name ravdess"):
+        corpora.load(folder)
+    assert len(corpora.load(folder, name="ravdess")) == 1
+    assert len(corpora.load(folder, name="table")) == 2
+    assert len(corpora.load(folder, mapping=corpora.from_options(["clip=clip"], None, None))) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "reader"),
     [
@@ -198,9 +208,7 @@ def test_several_corpora_in_one_folder_are_not_guessed(tmp_path: Path) -> None:
     ],
 )
 def test_each_layout_is_one_readers_and_no_others(tmp_path: Path, name: str, reader: str) -> None:
-    folder = fill(tmp_path / "x", [name])
-    (folder / "train.csv").write_text("id,text\n1,Hello\n", encoding="utf-8")
-    assert corpora.detect(folder) == reader
+    assert corpora.detect(fill(tmp_path / "x", [name])) == reader
 
 
 def test_tables_and_the_sample_are_still_their_own(tmp_path: Path, test_data: Path) -> None:

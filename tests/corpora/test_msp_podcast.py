@@ -107,6 +107,22 @@ def test_older_releases_have_other_names(tmp_path: Path, name: str, audio: str) 
     assert list(read.files) == [name]
 
 
+def test_a_rating_that_stands_twice_counts_once_in_either_file(tmp_path: Path) -> None:
+    twice = [RATED[0], *RATED]
+    folder = release(tmp_path / "table")
+    table(folder / "Labels" / "labels_detailed.csv", DETAILED, twice)
+    other = release(tmp_path / "text")
+    line = TEXT.splitlines()[1]
+    (other / "Labels" / "labels.txt").write_text(TEXT.replace(line, f"{line}\n{line}"), encoding="utf-8")
+    for read in (corpora.load(folder), corpora.load(other)):
+        raters = [r.rater for u in read.utterances for r in u.ratings if u.id.endswith("0001_0008")]
+        assert raters == ["WORKER00000001", "WORKER00000002"]
+        assert any("1 ratings stand there twice" in note for note in read.notes)
+    nameless = ("FileName", *DETAILED[2:])
+    table(folder / "Labels" / "labels_detailed.csv", nameless, [(row[0], *row[2:]) for row in twice])
+    assert sum(len(u.ratings) for u in corpora.load(folder).utterances) == len(twice)
+
+
 def test_raters_of_the_detailed_table(tmp_path: Path) -> None:
     folder = release(tmp_path)
     table(folder / "Labels" / "labels_detailed.csv", DETAILED, RATED)

@@ -32,7 +32,7 @@ INFO: dict[str, Any] = {
         "pitch_level": {
             "measure": "f0_semitone_mean",
             "groups": [{"kind": "sex", "name": "female", "n": 40, "low": 31.234567, "high": 35.0}],
-            "described": ["Low is at or below the 30 % quantile."],
+            "description": ["Low is at or below the 30 % quantile."],
         }
     },
     "transcripts": {"source": "asr/toy", "model": "toy-tiny", "parameters": {"beam": 1}},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from remelt.recipes.levelling import fit_levels, levels_of
+from remelt.recipes.levelling import audible, fit_levels, levels_of
 from remelt.voice.bins import BinOptions
 
 from ..builders import utterance
@@ -45,3 +45,22 @@ def test_utterances_and_measures_may_be_missing() -> None:
     assert schemes["pitch_level"].missing == schemes["loudness_level"].missing == 40
     assert set(levels_of(UTTERANCES[40], {}, schemes).values()) == {None}
     assert sum(schemes["pitch_level"].levels["train"].values()) == len(UTTERANCES)
+
+
+def test_silence_is_no_low_voice_and_moves_no_limit() -> None:
+    silent = {u.id for u in UTTERANCES[:40]}
+    heard = {
+        key: audible(
+            {**measures, **({"loudness_mean": 0.0} if key in silent else {})}, ["silent"] * (key in silent)
+        )
+        for key, measures in MEASURES.items()
+    }
+    schemes = fit_levels(UTTERANCES, heard, BinOptions())
+    levels = [levels_of(u, heard[u.id], schemes)["loudness_level"] for u in UTTERANCES]
+    assert levels[:40] == [None] * 40
+    assert {level: levels.count(level) for level in ("low", "mid", "high")} == {
+        "low": 12,
+        "mid": 16,
+        "high": 12,
+    }
+    assert any("40 rows without a value" in note for note in schemes["loudness_level"].notes)

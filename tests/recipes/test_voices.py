@@ -18,7 +18,7 @@ from remelt.corpora import load
 from remelt.errors import InputError
 from remelt.publishing import find_problems
 from remelt.recipes.clips import measure_lengths
-from remelt.recipes.melt import MeltOptions, build
+from remelt.recipes.melt import MeltOptions, build, plan
 from remelt.recipes.rebuild import rebuild
 from remelt.recipes.reporting import Reporter
 from remelt.recipes.transcripts import Transcript, write
@@ -160,6 +160,14 @@ def test_bad_options_are_told_before_anything_is_asked(
     with pytest.raises(InputError, match=message):
         make(tmp_path / "out", **voice)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "voice", [{"acoustics": "ears"}, {"bins_from": "tran"}, {"transcripts": Path("nowhere")}]
+)
+def test_a_plan_refuses_what_the_build_would(tmp_path: Path, voice: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        plan(MeltOptions("sample", tmp_path / "out", "mock", voice=VoiceOptions(**voice)))
 
 
 def test_missing_packages_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """Corpus readers: one module each, found by the `INFO` it declares.
 
 A new corpus is one module here with `INFO: CorpusInfo`, `matches(folder) -> bool` and
-`load(folder, *, name=None, splits=None) -> Corpus`.
+`load(folder, *, name=None, splits=None) -> Corpus`. One that knows its clips by their names alone also has
+`BY_NAMES = True`, so that it does not take a folder whose table says what the clips are.
 """
 
 from __future__ import annotations
@@ -69,6 +70,11 @@ def detect(folder: str | Path) -> str:
         raise InputError(
             f"{path} holds several corpora, {special!r}; give the folder of one, or the reader's name "
             f"(--name {special[0]})"
+        )
+    if special and getattr(_readers()[special[0]], "BY_NAMES", False) and table.matches(path):
+        raise InputError(
+            f"{path} has clips named as {special[0]} names them, and tables; say which to read: "
+            f"--name {special[0]}, or --name {table.INFO.name} (or a mapping) for a table"
         )
     if special:
         return special[0]

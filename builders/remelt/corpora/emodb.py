@@ -41,6 +41,7 @@ SPEAKERS = {
 }  # fmt: skip
 _NAME = re.compile(r"(\d\d)([ab]\d\d)([A-Z])([a-z])")
 
+BY_NAMES = True
 INFO = CorpusInfo(
     name="emodb",
     title="EMO-DB (Berlin Database of Emotional Speech)",

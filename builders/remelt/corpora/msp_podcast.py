@@ -207,6 +207,8 @@ def _ratings(
         if path is not None:
             hashes[path] = sha256(folder / path)
             rated = read(folder / path, path, SCALE)
+            if rated.repeated:
+                notes.append(f"{path}: {rated.repeated:,} ratings stand there twice and are counted once.")
             if rated.unreadable:
                 notes.append(f"{path}: {rated.unreadable:,} lines are no rating and were left out.")
             return rated.of

@@ -28,10 +28,12 @@ class Rated:
     Attributes:
         of: turn -> ratings in the file's order.
         unreadable: how many lines are no rating.
+        repeated: how many lines only repeated one before; a rating that stands twice counts once.
     """
 
     of: Mapping[str, Sequence[Rating]] = field(default_factory=dict)
     unreadable: int = 0
+    repeated: int = 0
 
 
 def text(path: Path, name: str, scale: tuple[float, float]) -> Rated:
@@ -46,7 +48,11 @@ def text(path: Path, name: str, scale: tuple[float, float]) -> Rated:
         InputError: a value off the scale.
     """
     blocks = list(msp.blocks(official.read_text(path).words, name, scale))
-    return Rated({block.name: block.ratings for block in blocks}, sum(b.unreadable for b in blocks))
+    return Rated(
+        {block.name: block.ratings for block in blocks},
+        sum(block.unreadable for block in blocks),
+        sum(block.repeated for block in blocks),
+    )
 
 
 def table(path: Path, name: str, scale: tuple[float, float]) -> Rated:
@@ -63,7 +69,7 @@ def table(path: Path, name: str, scale: tuple[float, float]) -> Rated:
         InputError: a missing column, a row with too few or too many fields, or a value off the scale.
     """
     found: dict[str, list[Rating]] = {}
-    unreadable = 0
+    unreadable = repeated = 0
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         reader = csv.reader(file)
         rows = _rows(reader, name)
@@ -77,9 +83,12 @@ def table(path: Path, name: str, scale: tuple[float, float]) -> Rated:
             one = rating(row, reader.line_num)
             if one is None:
                 unreadable += 1
+            elif one.rater and one in found.get(turn, ()):
+                # Where raters have no names, two of them may well say the same.
+                repeated += 1
             else:
                 found.setdefault(turn, []).append(one)
-    return Rated(found, unreadable)
+    return Rated(found, unreadable, repeated)
 
 
 def _rows(reader: Iterator[list[str]], name: str) -> Iterator[list[str]]:

@@ -28,6 +28,7 @@ ACTORS = tuple(f"{number:02d}" for number in range(1, 25))
 _MODALITIES = {"01": "video with sound (modality 01)", "02": "video without sound (modality 02)"}
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
 
+BY_NAMES = True
 INFO = CorpusInfo(
     name="ravdess",
     title="RAVDESS (Ryerson Audio-Visual Database of Emotional Speech and Song), speech",

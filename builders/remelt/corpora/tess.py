@@ -27,6 +27,7 @@ _SURPRISES = ("ps", "pleasant_surprise", "pleasant_surprised", "pleasantsurprise
 _NAME = re.compile(r"([oy]af?)_([a-z'-]+)_([a-z_]+)", re.IGNORECASE)
 _FOLDER = re.compile(r"([oy]af)[_ -]([a-z_ -]+)", re.IGNORECASE)
 
+BY_NAMES = True
 INFO = CorpusInfo(
     name="tess",
     title="TESS (Toronto emotional speech set)",

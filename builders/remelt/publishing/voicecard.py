@@ -86,7 +86,7 @@ def _level(name: str, column: Any, scheme: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "measure": str(scheme.get("measure") or ""),
-        "described": [str(line) for line in scheme.get("described") or ()],
+        "described": [str(line) for line in scheme.get("description") or ()],
         "rows": [*(counts[level] for level in LEVELS), counts[None]],
         "groups": shown,
         "more": len(groups) - len(shown),

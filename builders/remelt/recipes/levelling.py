@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..records import Utterance
 
 if TYPE_CHECKING:
+    from ..voice.acoustics import Backend
     from ..voice.bins import BinOptions, BinRow, By, Scheme
 
 Measures = Mapping[str, float | None]
@@ -62,6 +63,11 @@ def levels_of(
     }
 
 
+def audible(measures: Measures, flags: Iterable[str]) -> Measures:
+    """The measures that levels may be made of: none of a silent clip, which is not a low voice."""
+    return {} if "silent" in flags else measures
+
+
 def bin_row(utterance: Utterance, value: float | None) -> BinRow:
     """What the binning needs of an utterance."""
     from ..voice.bins import BinRow
@@ -74,3 +80,27 @@ def _rows(
 ) -> Iterator[BinRow]:
     for utterance in utterances:
         yield bin_row(utterance, measures.get(utterance.id, {}).get(measure))
+
+
+def backend_record(backend: Backend) -> dict[str, str]:
+    """Who measured, for a manifest."""
+    return {
+        "backend": backend.name,
+        "version": backend.version,
+        "licence": backend.licence,
+        "notice": backend.notice,
+    }
+
+
+def bins_record(schemes: Mapping[str, Scheme]) -> dict[str, Any]:
+    """The scheme of each level column, for a manifest: measure, limits, counts, sentences on them."""
+    from ..voice.bins import LEVEL_MEASURES
+
+    return {
+        column: {
+            "measure": LEVEL_MEASURES[column],
+            **scheme.as_dict(),
+            "description": list(scheme.describe()),
+        }
+        for column, scheme in schemes.items()
+    }

@@ -66,7 +66,10 @@ def table(found: Measured) -> pa.Table:
     columns["flags"] = pa.array(
         [[] if a is None else list(a.quality.flags) for a in analyses], pa.list_(pa.string())
     )
-    columns["detail"] = pa.array(["" if a is None else a.quality.detail for a in analyses], pa.string())
+    # Where somebody keeps the corpus is nobody's business, and would make the file another one elsewhere.
+    details = ["" if a is None else a.quality.detail for a in analyses]
+    own = f"{found.corpus.folder}/"
+    columns["detail"] = pa.array([detail.replace(own, "") for detail in details], pa.string())
     for name in quality:
         kind = pa.int64() if name in _NUMBERS else pa.float64()
         columns[name] = pa.array([None if a is None else getattr(a.quality, name) for a in analyses], kind)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, bad_value
 from ..records import Utterance
 from .clips import job
-from .levelling import fit_levels, fit_one, levels_of
+from .levelling import audible, backend_record, bins_record, fit_levels, fit_one, levels_of
 from .reporting import Reporter
 from .workspace import workspace
 
@@ -178,7 +178,7 @@ def _result(
     from ..voice.quality import peak_normalised
 
     bins = BinOptions(split=options.bins_from or "train", pitch_by=options.pitch_by)
-    measures = {key: analysis.measures for key, analysis in analyses.items()}
+    measures = {key: audible(found.measures, found.quality.flags) for key, found in analyses.items()}
     schemes = fit_levels(corpus.utterances, measures, bins)
     wide = fit_one(corpus.utterances, measures, LEVEL_MEASURES["pitch_level"], "corpus", bins)
     levels: dict[str, dict[str, str | None]] = {}
@@ -244,30 +244,15 @@ def _about_sex(crossings: Mapping[tuple[str, str], Crossing]) -> list[str]:
 
 def as_dict(found: Measured) -> dict[str, Any]:
     """Everything but the rows, as `voice.json` has it."""
-    from ..voice.bins import LEVEL_MEASURES
-
     backend = found.backend
     return {
         "format": 1,
         "corpus": {"name": found.corpus.name, "licence": found.corpus.licence},
         "counts": found.counts,
         "flags": found.flags,
-        "acoustics": {
-            "backend": backend.name,
-            "version": backend.version,
-            "licence": backend.licence,
-            "notice": backend.notice,
-            "measures": list(backend.measures),
-        },
+        "acoustics": {**backend_record(backend), "measures": list(backend.measures)},
         "summary": _summary(found),
-        "bins": {
-            column: {
-                "measure": LEVEL_MEASURES[column],
-                **scheme.as_dict(),
-                "description": list(scheme.describe()),
-            }
-            for column, scheme in found.schemes.items()
-        },
+        "bins": bins_record(found.schemes),
         "peaks": asdict(found.peaks),
         "levels": {
             by: {c: table.as_dict() for (b, c), table in found.crossings.items() if b == by}

@@ -131,6 +131,7 @@ def plan(options: MeltOptions, reporter: Reporter | None = None, show: int = 3) 
 
     reporter = reporter or Reporter()
     options, questions, annotator = _prepare(options, reporter)
+    prepare(options.voice, [r.utterance for r in questions.requests], reporter)
     checker = answers.Checker(questions.schema, questions.labels)
     return make_plan(options, questions, annotator, checker.check, NAME, show)
 

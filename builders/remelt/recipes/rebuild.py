@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..journal import Journal
@@ -13,6 +15,9 @@ from .annotation import quarantined
 from .finishing import BuildResult, finish
 from .reporting import Reporter
 from .workspace import workspace
+
+if TYPE_CHECKING:
+    from ..publishing import DatasetContent
 
 
 def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = None) -> BuildResult:
@@ -31,16 +36,8 @@ def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = Non
     Raises:
         InputError: the source is no remelt dataset, was changed after publishing, or out cannot be used.
     """
-    from .. import answers
     from ..engine import Stats
-    from ..publishing import (
-        DatasetContent,
-        check_replies,
-        read_annotations,
-        read_dropped,
-        read_manifest,
-        read_voice,
-    )
+    from ..publishing import check_replies, read_manifest
 
     reporter = reporter or Reporter()
     source, out = Path(source), Path(out)
@@ -48,21 +45,29 @@ def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = Non
         raise InputError(f"--out {out} is the dataset itself; name another folder")
     manifest = read_manifest(source)
     check_replies(source)
-    labels = LabelSet(
-        manifest["label_set"]["name"],
-        tuple(manifest["label_set"]["labels"]),
-        tuple(manifest["label_set"]["prompt_order"]),
-    )
+    reporter.stage(f"Reading the replies of {source}")
+    content = _content(source, manifest)
+    annotations = list(content.annotations)
+    with workspace(out, manifest["recipe"], manifest["corpus"]["name"], _corpus_folder(source)) as journal:
+        _keep(journal, annotations)
+        return finish(out, content, Stats(rows=len(annotations), done=len(annotations)), reporter)
+
+
+def _content(source: Path, manifest: Mapping[str, Any]) -> DatasetContent:
+    """What was published, every reply judged anew."""
+    from .. import answers
+    from ..publishing import DatasetContent, read_annotations, read_dropped, read_voice
+
+    names = manifest["label_set"]
+    labels = LabelSet(names["name"], tuple(names["labels"]), tuple(names["prompt_order"]))
     schema = manifest["schema"]["json"]
     checker = answers.Checker(schema, labels)
-    reporter.stage(f"Reading the replies of {source}")
     annotations = []
     for request, replies in read_annotations(source):
         verdicts = tuple(checker.check(request, reply) for reply in replies)
         annotations.append(Annotation(request, replies, verdicts))
     drops = [drop for drop in read_dropped(source) if drop.stage == "selection"]
-    annotator = {k: v for k, v in manifest["annotator"].items() if k != "means"}
-    content = DatasetContent(
+    return DatasetContent(
         recipe=manifest["recipe"],
         corpus=manifest["corpus"],
         splits=tuple(manifest["splits"]),
@@ -72,7 +77,7 @@ def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = Non
         label_set=labels,
         schema=schema,
         schema_name=manifest["schema"]["name"],
-        annotator=annotator,
+        annotator={k: v for k, v in manifest["annotator"].items() if k != "means"},
         prompt=manifest["prompt"],
         profile=manifest["profile"],
         attrition=manifest["attrition"],
@@ -82,9 +87,6 @@ def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = Non
         created=manifest["created"],
         voice=read_voice(source),
     )
-    with workspace(out, manifest["recipe"], manifest["corpus"]["name"], _corpus_folder(source)) as journal:
-        _keep(journal, annotations)
-        return finish(out, content, Stats(rows=len(annotations), done=len(annotations)), reporter)
 
 
 def _corpus_folder(source: Path) -> Path | None:

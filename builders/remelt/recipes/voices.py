@@ -12,7 +12,7 @@ from ..errors import InputError, bad_value
 from ..protocols import AudioStore
 from ..records import Utterance, Voice
 from .clips import SoundFiles, Transcripts, job, read_transcripts
-from .levelling import fit_levels, levels_of
+from .levelling import audible, backend_record, bins_record, fit_levels, levels_of
 from .reporting import Reporter
 
 if TYPE_CHECKING:
@@ -158,12 +158,12 @@ def listen(
     if listening.idle:
         return None
     from ..publishing import VoiceContent
+    from ..voice.audio import RATE
 
     notes: list[str] = []
     rows = {u.id: Voice(u.id) for u in utterances}
-    info: dict[str, Any] = {"audio": listening.audio, "rate": 16_000}
+    info: dict[str, Any] = {"audio": listening.audio, "rate": RATE}
     measures: tuple[str, ...] = ()
-    levels: tuple[str, ...] = ()
     store: AudioStore | None = None
     if listening.decodes:
         heard, files = _heard(listening, folder, utterances, out, reporter)
@@ -173,14 +173,8 @@ def listen(
         if listening.acoustics is not None:
             backend = _created(listening)
             measures = (*QUALITY, *backend.measures)
-            info["acoustics"] = {
-                "backend": backend.name,
-                "version": backend.version,
-                "licence": backend.licence,
-                "notice": backend.notice,
-            }
+            info["acoustics"] = backend_record(backend)
             info["bins"] = _place(rows, utterances, listening.options, notes)
-            levels = tuple(info["bins"])
         if listening.audio != NONE:
             store = SoundFiles(utterances, files, folder if listening.audio == "original" else None)
     if listening.transcripts is not None:
@@ -188,14 +182,9 @@ def listen(
         _join(rows, listening.transcripts, notes)
     for note in notes:
         reporter.notice(note)
-    return VoiceContent(
-        rows=rows,
-        info=info | {"notes": notes},
-        measures=measures,
-        levels=levels,
-        transcripts=listening.transcripts is not None,
-        audio=store,
-    )
+    levels = tuple(info.get("bins", ()))
+    info["notes"] = notes
+    return VoiceContent(rows, info, measures, levels, listening.transcripts is not None, store)
 
 
 def _created(listening: Listening) -> Any:
@@ -241,19 +230,17 @@ def _place(
     rows: dict[str, Voice], utterances: Sequence[Utterance], options: VoiceOptions, notes: list[str]
 ) -> dict[str, Any]:
     """Gives every row its levels; returns the schemes by column."""
-    from ..voice.bins import LEVEL_MEASURES, BinOptions, as_by
+    from ..voice.bins import BinOptions, as_by
 
     limits = BinOptions(split=options.bins_from, pitch_by=as_by(options.pitch_by))
-    schemes = fit_levels(utterances, {key: voice.measures for key, voice in rows.items()}, limits)
+    measures = {key: audible(voice.measures, voice.flags) for key, voice in rows.items()}
+    schemes = fit_levels(utterances, measures, limits)
     for utterance in utterances:
-        voice = rows[utterance.id]
-        rows[utterance.id] = replace(voice, levels=levels_of(utterance, voice.measures, schemes))
+        levels = levels_of(utterance, measures[utterance.id], schemes)
+        rows[utterance.id] = replace(rows[utterance.id], levels=levels)
     for column, scheme in schemes.items():
         notes.extend(f"{column}: {note}" for note in scheme.notes)
-    return {
-        column: {"measure": LEVEL_MEASURES[column], **scheme.as_dict(), "described": list(scheme.describe())}
-        for column, scheme in schemes.items()
-    }
+    return bins_record(schemes)
 
 
 def _join(rows: dict[str, Voice], transcripts: Transcripts, notes: list[str]) -> None:

@@ -310,7 +310,7 @@ def _cautions(scheme: Scheme, placed: Mapping[str, Mapping[str, int]], missing: 
         more = f" and {len(tied) - 3} more" if len(tied) > 3 else ""
         said.append(f"Both limits fall on one value in {names}{more}: too many values are equal to tell.")
     if missing:
-        said.append(f"{_rows(missing)} without a value: no clip, none that could be read, or no voice in it.")
+        said.append(f"{_rows(missing)} without a value: no clip, no sound in it, or no voice.")
     left = _sum(placed).get(NONE, 0) - missing
     if left > 0:
         said.append(f"{_rows(left)} without limits: fewer than {least} values of the {scheme.by}.")
