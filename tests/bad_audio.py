@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -121,6 +123,12 @@ def _damaged_mp4() -> bytes:
     return bytes(data)
 
 
+def _damaged_aac() -> bytes:
+    """Whole frames of raw AAC, by their headers, with noise in them."""
+    noise = _noise(6)
+    return b"".join(b"\xff\xf1\x50\x80\x19\x1f\xfc" + noise[n : n + 193] for n in range(0, 4000, 193))
+
+
 def _picture() -> bytes:
     return b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + _noise(0)
 
@@ -184,6 +192,8 @@ KINDS = (
     Bad("cut_backwards.wav", lambda: encoded(tone()), ("cut_invalid",), start=1.5, end=1.0),
     Bad("cut_past_end.wav", lambda: encoded(tone()), ("cut_past_end",), start=1.0, end=2.5),
     Bad("cut_past_end.mp4", lambda: mp4(tone()), ("cut_past_end",), start=1.0, end=2.5),
+    Bad("damaged.aac", _damaged_aac, UNREADABLE),
+    Bad("damaged_and_cut.aac", _damaged_aac, UNREADABLE, start=0.5, end=1.0),
 )  # fmt: skip
 
 
@@ -194,6 +204,23 @@ def make(folder: Path) -> dict[str, Path]:
         if bad.make is not None:
             (folder / bad.name).write_bytes(bad.make())
     return {bad.name: folder / bad.name for bad in KINDS}
+
+
+@contextmanager
+def within(limit: float) -> Iterator[None]:
+    """Fails what would go on for ever, as reading from a pipe does."""
+
+    def stop(*_: object) -> None:
+        # A `TimeoutError` would be an `OSError`, which readers of files take for a bad file.
+        raise AssertionError(f"not done within {limit:g} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 if __name__ == "__main__":

@@ -239,10 +239,6 @@ class AudioStore(Protocol):
         """A file's content and its name (`dia0_utt3.flac`); None where the utterance has no sound."""
         ...
 
-    def size(self, utterance_id: str) -> int:
-        """The content's length in bytes; 0 where there is none."""
-        ...
-
 
 # The sound of an utterance: float32 mono samples in [-1, 1] at 16 kHz, shape (n,).
 LoadAudio = Callable[[Utterance], Any]

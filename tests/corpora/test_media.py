@@ -13,6 +13,8 @@ import soundfile
 
 from remelt.corpora import load, media
 
+from ..bad_audio import within
+
 Write = Callable[..., Path]
 MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isommp42" + b"\0\0\0\x08moov" + b"\0\0\0\x0cmdat1234"
 
@@ -151,6 +153,29 @@ def test_an_mp4_with_a_long_box(tmp_path: Path) -> None:
     assert media.examine(tmp_path / "a.mp4").problem == ""
 
 
+@pytest.mark.parametrize("suffix", ["raw", "RAW", "vox", "gsm", "au", "snd"])
+def test_noise_that_only_its_name_calls_sound_has_no_length(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(np.random.default_rng(2).bytes(20_000))
+    assert media.examine(path) == media.Health()
+
+
+def test_a_header_is_believed_whatever_the_name(tmp_path: Path) -> None:
+    sound(tmp_path / "a.au", 1.0)
+    (tmp_path / "a.vox").write_bytes((tmp_path / "a.au").read_bytes())
+    assert media.examine(tmp_path / "a.au") == media.Health("", 1.0)
+    assert media.examine(tmp_path / "a.vox") == media.Health("", 1.0)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp4", "a.mp3"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    (tmp_path / f"link_{name}").symlink_to(tmp_path / name)
+    with within(30):
+        assert media.examine(tmp_path / name).problem == "clip_unreadable"
+        assert media.examine(tmp_path / f"link_{name}").problem == "clip_unreadable"
+
+
 def test_broken_clips_are_flagged_and_kept(corpus: Write) -> None:
     folder = corpus()
     video(folder / "train_splits" / "dia0_utt0.mp4", b"\0" * 50)
@@ -201,3 +226,12 @@ def test_finding_the_reader_and_reading_look_once(corpus: Write, monkeypatch: py
     assert len(listed) == 1
     load(folder)
     assert len(listed) == 2
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.WEBM", "a.avi", "a.aac"])
+def test_containers_that_only_decoding_can_judge(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"\x1a\x45\xdf\xa3 whatever it holds")
+    assert media.examine(path) == media.Health()
+    path.write_bytes(b"")
+    assert media.examine(path) == media.Health("clip_unreadable")

@@ -36,9 +36,6 @@ class Noise:
     def read(self, utterance_id: str) -> tuple[bytes, str]:
         return utterance_id.encode().ljust(self.length, b"."), f"{utterance_id}.flac"
 
-    def size(self, utterance_id: str) -> int:
-        return self.length
-
 
 def table(rows: int) -> pa.Table:
     schema = SCHEMA.remove(SCHEMA.get_field_index(AUDIO))

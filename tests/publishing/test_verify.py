@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from typer.testing import CliRunner
 
 from remelt.cli import app
 from remelt.errors import InputError
-from remelt.publishing import find_problems, read_manifest, seal, write_card
+from remelt.publishing import DatasetContent, find_problems, publish, read_manifest, seal, write_card
 from remelt.publishing.apikeys import keys_in_text
 from remelt.publishing.manifest import file_entry, write_manifest
 from remelt.publishing.parquet import read_table, stage_table
+from remelt.records import Utterance
 
 DATA = "data/train-00000-of-00001.parquet"
 REPLIES = "annotations/train-00000-of-00001.parquet"
@@ -298,3 +300,22 @@ def test_the_command_says_what_is_wrong_and_exits_with_2(published):
     assert bad.exit_code == 2
     assert "data/extra.csv: is not in the manifest" in bad.output
     assert "1 problem found" in bad.output
+
+
+def test_a_lost_data_file_is_no_problem_of_the_others(tmp_path: Path, content: DatasetContent) -> None:
+    def worded(row: Utterance) -> Utterance:
+        return replace(row, dialogue_id="d0", utterance_id=f"u{row.utterance_id}")
+
+    named = replace(
+        content,
+        annotations=tuple(
+            replace(a, request=replace(a.request, utterance=worded(a.utterance))) for a in content.annotations
+        ),
+        drops=tuple(replace(d, utterance=worded(d.utterance)) for d in content.drops),
+    )
+    publish(tmp_path, named)
+    assert find_problems(tmp_path) == []
+    for path in (tmp_path / "data").iterdir():
+        path.unlink()
+    assert "column" not in messages(tmp_path)
+    assert "is missing" in messages(tmp_path)

@@ -63,10 +63,6 @@ class Sounds:
         self.asked.append(utterance_id)
         return self.files.get(utterance_id)
 
-    def size(self, utterance_id: str) -> int:
-        found = self.files.get(utterance_id)
-        return 0 if found is None else len(found[0])
-
 
 def ids(content: DatasetContent) -> list[str]:
     return [a.utterance.id for a in content.annotations]

@@ -21,7 +21,7 @@ from remelt.corpora import inspection as counting
 from remelt.corpora.inspection import inspect
 from remelt.recipes.inspecting import CorpusSound, inspect_corpus
 from remelt.recipes.reporting import Reporter
-from remelt.voice import decoding
+from remelt.voice import optional
 from remelt.voice.quality import FLAGS
 
 from ..bad_audio import KINDS, encoded, make, mp4, tone
@@ -184,7 +184,7 @@ def test_missing_packages_are_said_and_the_rest_is_looked_at(
     def absent(name: str) -> Any:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(decoding, "import_module", absent)
+    monkeypatch.setattr(optional, "import_module", absent)
     sound = sound_of(table(tmp_path, row("a.wav"), row("b.mp4"), row("c.wav")))
     assert (sound.total.clips, sound.total.decoded, sound.total.skipped) == (3, 1, 1)
     assert [clip.id.rpartition("/")[2] for clip in sound.flagged] == ["c.wav"]

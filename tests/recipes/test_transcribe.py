@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +191,26 @@ def test_no_kind_of_bad_file_stops_a_run(tmp_path: Path) -> None:
     assert counts["failed"] > 10
     assert counts["no_clip"] == 1
     assert counts["transcribed"] + counts["failed"] + counts["no_clip"] == counts["utterances"] == len(kinds)
+
+
+LOOK = """
+import sys
+from pathlib import Path
+from remelt import corpora
+from remelt.recipes import transcribe
+corpus = corpora.load(sys.argv[1])
+for clip in transcribe._look(corpus.folder, corpus.utterances)[:2]:
+    print(clip.problem)
+"""
+
+
+def test_a_pipe_is_not_waited_for(corpus: Path) -> None:
+    (corpus / "clips" / "1.wav").unlink()
+    os.mkfifo(corpus / "clips" / "1.wav")
+    # Threads that wait for a pipe can only be ended with their process.
+    command = [sys.executable, "-c", LOOK, str(corpus)]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert said.splitlines() == ["", "clip_unreadable: clips/1.wav: not a regular file"]
 
 
 def test_silence_is_an_answer(corpus: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -118,12 +119,16 @@ def test_a_second_run_decodes_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert rows(make(tmp_path / "out", limit=4)) == first
 
 
-def transcripts(folder: Path, texts: dict[str, str | None]) -> Path:
+def transcripts(folder: Path, texts: dict[str, str | None], corpus: str = "sample", words: str = "") -> Path:
+    own = {u.id: u.words for u in load("sample").utterances}
     found = [
-        Transcript(key, "train", "", None, 1.0, None, text, "valid" if text else "error", "", "whisper-tiny")
+        Transcript(
+            key, "train", "", None, 1.0, words or own.get(key), text, "valid" if text else "error", "", "m"
+        )
         for key, text in texts.items()
     ]
-    write(folder, {"train": found}, {"source": "whisper/tiny", "model": "whisper-tiny", "splits": ["train"]})
+    about = {"source": "whisper/tiny", "model": "m", "splits": ["train"], "corpus": corpus}
+    write(folder, {"train": found}, about)
     return folder
 
 
@@ -138,6 +143,24 @@ def test_transcripts_join_by_id_and_gaps_are_told(heard: Path, tmp_path: Path) -
     assert any(note.startswith("1 of 3 rows have no transcript") for note in listener.notices)
 
 
+@pytest.mark.parametrize(
+    ("texts", "changes", "message"),
+    [
+        ("own", {"corpus": "other"}, r"are of 'other', the corpus is \['sample'\]"),
+        ("own", {"words": "quite other words"}, "3 of 3 rows .* had other words .* another corpus, it seems"),
+        ("foreign", {}, "are of none of the 3 utterances"),
+    ],
+)
+def test_transcripts_of_something_else_are_refused(
+    heard: Path, tmp_path: Path, texts: str, changes: dict[str, str], message: str
+) -> None:
+    ids = [row["id"] for row in rows(heard)][:3] if texts == "own" else ["sample/train/other"]
+    folder = transcripts(tmp_path / "asr", dict.fromkeys(ids, "so it goes"), **changes)
+    with pytest.raises(InputError, match=message):
+        make(tmp_path / "out", limit=3, transcripts=folder)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_without_transcripts_is_told_before_anything_is_asked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no transcripts"):
         make(tmp_path / "out", transcripts=tmp_path)
@@ -148,9 +171,11 @@ def test_a_folder_without_transcripts_is_told_before_anything_is_asked(tmp_path:
     ("voice", "message"),
     [
         ({"audio": "mp3"}, r"Bad audio 'mp3', expected one of \['auto', 'flac', 'original', 'none'\]"),
-        ({"acoustics": "ears"}, "Bad acoustics backend 'ears'"),
+        ({"acoustics": "ears"}, r"Bad acoustics 'ears', expected one of \['auto', 'none', 'afx'"),
         ({"processes": 0}, "Bad processes 0"),
         ({"pitch_by": "mood"}, "Bad grouping 'mood'"),
+        ({"acoustics": "none", "functionals": True}, "--functionals has no effect: nothing is measured"),
+        ({"acoustics": "none", "pitch_by": "sex"}, "--pitch-by has no effect"),
         ({"bins_from": "tran"}, r"Bad bins_from 'tran', expected one of \['train', 'all'\]"),
     ],
 )
@@ -209,3 +234,21 @@ def test_a_corpus_without_train_takes_the_limits_from_all_rows(tmp_path: Path) -
     options = MeltOptions("sample", tmp_path / "out", "mock", limit=3, splits=("test",))
     result = build(options)
     assert result.manifest["voice"]["bins"]["loudness_level"]["fitted_on"] == "all"
+
+
+def test_a_clip_that_is_not_there_is_no_faultless_one(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    shutil.copytree(load("sample").folder, folder)
+    clip = next(u.clip for u in load("sample", splits=["test"]).utterances if u.clip)
+    (folder / str(clip)).unlink()
+    profile = tmp_path / "all.yaml"
+    profile.write_text("name: all\n", encoding="utf-8")
+    options = MeltOptions(
+        str(folder), tmp_path / "out", "mock", splits=("test",), profile=str(profile), corpus_name="meld"
+    )
+    result = build(options)
+    missing = [row for row in rows(result.out) if row["audio"] is None]
+    assert len(missing) >= 1
+    assert all(row["voice_flags"] == ["clip_missing"] for row in missing)
+    assert result.manifest["voice"]["quality"]["clip_missing"] == len(missing)
+    assert find_problems(result.out) == []

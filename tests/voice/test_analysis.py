@@ -156,6 +156,41 @@ def test_time_stamps_and_words_are_part_of_the_judgement(jobs: list[Job], tmp_pa
     assert flags == [(), ("length_differs",), ("too_many_words",)]
 
 
+def test_a_kept_file_of_the_same_size_and_other_bytes_is_made_again(
+    jobs: list[Job], tmp_path: Path, counted: Counted
+) -> None:
+    """After a power cut the end of a file may be zeros; nothing about such a file may be published."""
+    first = list(analyse(jobs, folder=tmp_path / "voice"))
+    kept = first[3].audio
+    assert kept is not None
+    content = kept.read_bytes()
+    kept.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    counted.take()
+    assert list(analyse(jobs, folder=tmp_path / "voice")) == first
+    assert counted.take() == (1, 1)
+    assert kept.read_bytes() == content
+
+
+@pytest.mark.parametrize("package", ["av", "soundfile", "soxr", "libsndfile"])
+def test_another_decoder_decodes_again(
+    jobs: list[Job], tmp_path: Path, counted: Counted, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    first = list(analyse(jobs[:2], folder=tmp_path / "voice"))
+    assert counted.take() == (2, 2)
+    version = analysis.metadata.version
+    # What is known of the versions is kept for as long as the process lives.
+    monkeypatch.setattr(analysis, "_decoders", analysis._decoders.__wrapped__)
+    assert list(analyse(jobs[:2], folder=tmp_path / "voice")) == first
+    assert counted.take() == (0, 0)
+    monkeypatch.setattr(
+        analysis.metadata, "version", lambda name: "99.0" if name == package else version(name)
+    )
+    if package == "libsndfile":
+        monkeypatch.setattr(soundfile, "__libsndfile_version__", "99.0")
+    assert list(analyse(jobs[:2], folder=tmp_path / "voice")) == first
+    assert counted.take() == (2, 2)
+
+
 def test_a_damaged_kept_file_is_made_again(jobs: list[Job], tmp_path: Path, counted: Counted) -> None:
     pytest.importorskip("swift_f0")
     folder = tmp_path / "voice"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import io
+import math
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,18 @@ import pytest
 import soundfile
 
 from remelt.errors import InputError
-from remelt.voice import audio, decoding
+from remelt.voice import decoding, optional
 from remelt.voice.audio import AudioError, Source, flac, read, seconds
 
-from ..bad_audio import encoded, mp4, tone, write_mp4
+from ..bad_audio import encoded, make, mp4, tone, write_mp4
 
 av = pytest.importorskip("av")
 pytest.importorskip("soxr")
+
+
+@pytest.fixture(scope="module")
+def bad_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return make(tmp_path_factory.mktemp("bad"))
 
 
 def lag(sound: np.ndarray, reference: np.ndarray) -> int:
@@ -294,7 +301,7 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             raise ImportError(f"No module named {name!r}")
         return importlib.import_module(name)
 
-    monkeypatch.setattr(decoding, "import_module", absent)
+    monkeypatch.setattr(optional, "import_module", absent)
     assert read(plain(tmp_path / "x.wav", tone())).seconds == 2
     with pytest.raises(InputError, match=r"soxr.*pip install 'remelt\[voice\]'") as caught:
         read(plain(tmp_path / "y.wav", tone(2, 48_000), 48_000))
@@ -308,5 +315,41 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         read(tmp_path / "bad.wav")
 
 
-def test_the_module_needs_no_optional_package() -> None:
-    assert audio.INSTALL == "pip install 'remelt[voice]'"
+@pytest.mark.parametrize("cut", [(None, 0.5), (0.1, 0.5), (0.1, None), (1.9, 2.4), (30.0, 31.0)])
+def test_a_cut_of_a_bad_file_is_an_error_of_ours_or_a_sound(
+    bad_files: dict[str, Path], cut: tuple[float | None, float | None]
+) -> None:
+    cut_short = 0
+    for path in bad_files.values():
+        source = Source(path, *cut)
+        length = seconds(source)
+        assert length is None or math.isfinite(length)
+        try:
+            assert len(read(source).samples)
+        except AudioError:
+            cut_short += 1
+    assert 20 < cut_short <= len(bad_files)
+
+
+def test_an_undecodable_file_is_not_the_fault_of_the_cut(bad_files: dict[str, Path]) -> None:
+    with pytest.raises(AudioError) as caught:
+        read(Source(bad_files["damaged.aac"], 0.1, 0.5))
+    assert caught.value.flag == "clip_unreadable"
+
+
+@pytest.mark.parametrize(
+    "stated",
+    ["01.62n000000", "nan:nan:nan", "00:00:nan", "00:00:inf", "00:00:-02.0", "1e3:00:00", "::", "٠٠:٠٠:٠٢"],
+)
+def test_a_damaged_length_in_matroska_is_no_length(tmp_path: Path, stated: str) -> None:
+    path = contain(tmp_path / "x.mkv", tone(2, 48_000), "aac", 48_000)
+    assert seconds(path) == pytest.approx(2, abs=0.1)
+    place = re.search(rb"\d\d:\d\d:\d\d\.\d{9}", path.read_bytes())
+    assert place is not None
+    data = bytearray(path.read_bytes())
+    data[place.start() : place.end()] = stated.encode().ljust(len(place[0]))
+    path.write_bytes(data)
+    assert seconds(path) is None
+    sound = read(path)
+    assert sound.flags == ()
+    assert sound.seconds == pytest.approx(2, abs=0.1)

@@ -45,7 +45,7 @@ def test_files_are_named_by_their_content(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [audio_path(tmp_path, name)]
 
 
-@pytest.mark.parametrize("damage", ["remove", "shorten"])
+@pytest.mark.parametrize("damage", ["remove", "shorten", "change"])
 def test_a_sound_that_is_not_whole_is_unknown(tmp_path: Path, damage: str) -> None:
     with Cache(tmp_path) as store:
         name = spool(tmp_path, b"sound")
@@ -54,10 +54,24 @@ def test_a_sound_that_is_not_whole_is_unknown(tmp_path: Path, damage: str) -> No
         if damage == "remove":
             path.unlink()
         else:
-            path.write_bytes(b"so")
+            path.write_bytes(b"so" if damage == "shorten" else b"so\0\0\0")
         assert store.sound("key") is None
         assert spool(tmp_path, b"sound") == name
         assert store.sound("key") == Kept(GOOD, name)
+        assert path.read_bytes() == b"sound"
+
+
+def test_the_content_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, int]] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, len(list((tmp_path / "audio").rglob("*.flac")))))
+        fsync(descriptor)
+
+    monkeypatch.setattr(cache.os, "fsync", watched)
+    spool(tmp_path, b"sound")
+    assert synced == [(5, 0)]
 
 
 def test_what_the_killed_left_is_swept_after_an_hour(tmp_path: Path) -> None:

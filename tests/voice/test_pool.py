@@ -80,16 +80,6 @@ def test_an_error_comes_at_its_place(two: Pool) -> None:
     assert list(two.map(int, ["5"])) == [5]
 
 
-def test_the_initializer_runs_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REMELT_POOL_TEST", raising=False)
-    for processes in (1, 2):
-        with Pool(processes, os.putenv, ("REMELT_POOL_TEST", "yes")) as pool:
-            asked = ["__import__('subprocess').getoutput('echo $REMELT_POOL_TEST')"] * 6
-            assert set(pool.map(eval, asked)) == {"yes"}
-            assert list(pool.map(abs, [-1])) == [1]
-    os.unsetenv("REMELT_POOL_TEST")
-
-
 def test_a_dead_process_is_an_error_of_ours() -> None:
     with Pool(2) as pool:
         with pytest.raises(RemeltError, match="One of the 2 processes died"):

@@ -87,6 +87,8 @@ def find_clips(rows: Sequence[Wanted], out: Path, report_folder: Path, limit: in
     """
     found = Clips()
     if limit <= 0:
+        if rows:
+            found.notices.append("This page was made without sound; `remelt audit` makes one that plays it.")
         return found
     column = AudioColumn(out)
     left = limit

@@ -100,7 +100,8 @@ def _show(found: CorpusInspection, plain: bool) -> None:
     corpus = found.corpus
     console.print(f"{corpus.name}: {len(corpus):,} utterances in {corpus.folder}")
     console.print(_sizes(found, plain))
-    console.print(_defects(found, plain))
+    if any(any(counts.values()) for counts in corpus.defects.values()):
+        console.print(_defects(found, plain))
     absent = [name for name, counts in corpus.defects.items() if not any(counts.values())]
     if absent:
         console.print(f"Looked for and not found: {', '.join(absent)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ _CUT_SLACK = 0.1
 _CLIP_NAME = re.compile(r"(?:(?P<split>[a-z]+)[_-])?dia(?P<dialogue>\d{1,9})_utt(?P<utterance>\d{1,9})")
 _NOT_LETTERS = re.compile(r"[^a-z]+")
 _MP4 = (".mp4", ".m4a", ".m4v", ".mov")
+# libsndfile knows none of these; whether they hold sound is told by decoding them.
+_OTHERS = (".mkv", ".webm", ".avi", ".aac", ".wma")
 _MAGIC = {".flac": (b"fLaC",), ".wav": (b"RIFF", b"RF64", b"RIFX")}
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)
 
@@ -43,7 +46,7 @@ class Health:
 
     Attributes:
         problem: `clip_unreadable`, `clip_truncated`, or empty.
-        duration: seconds; None for MP4 and for unreadable clips.
+        duration: seconds; None for MP4, for sound without a header and for unreadable clips.
     """
 
     problem: str = ""
@@ -205,8 +208,12 @@ def _examine_all(paths: Sequence[Path]) -> list[Health]:
 def examine(path: Path) -> Health:
     """What a clip's header says of its health and length; the sound itself is not decoded."""
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            # Opening a pipe would wait for whoever writes into it.
+            return Health("clip_unreadable")
         with path.open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
+            size = status.st_size
             head = file.read(12)
             suffix = path.suffix.lower()
             if suffix in _MP4:
@@ -215,7 +222,7 @@ def examine(path: Path) -> Health:
         return Health("clip_unreadable")
     if not size or (suffix in _MAGIC and not head.startswith(_MAGIC[suffix])):
         return Health("clip_unreadable")
-    return _sound_info(path, head, size)
+    return Health() if suffix in _OTHERS else _sound_info(path, head, size)
 
 
 def _sound_info(path: Path, head: bytes, size: int) -> Health:
@@ -225,6 +232,12 @@ def _sound_info(path: Path, head: bytes, size: int) -> Health:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError:
         return Health("clip_unreadable")
+    except TypeError:
+        # The name is that of sound without a header, which nothing tells the rate of.
+        return Health()
+    if info.format == "RAW":
+        # Only the name says that this is sound.
+        return Health()
     if not info.frames or not info.samplerate:
         return Health("clip_unreadable")
     announced = int.from_bytes(head[4:8], "little")

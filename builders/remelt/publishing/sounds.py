@@ -228,11 +228,6 @@ class PublishedAudio:
             return None
         return sound["bytes"].as_py(), unescape(sound["path"].as_py() or "")
 
-    def size(self, utterance_id: str) -> int:
-        """See `protocols.AudioStore.size`."""
-        found = self.read(utterance_id)
-        return 0 if found is None else len(found[0])
-
     def _group(self, place: _Place) -> Any:
         key = place.path, place.group
         if key in self._kept:

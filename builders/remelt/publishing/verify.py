@@ -137,8 +137,11 @@ def _columns(schemas: Schemas, tables: Tables, manifest: Mapping[str, Any]) -> C
     data = Features.from_arrow_schema(first)
     labels = tuple(manifest["label_set"]["labels"])
     further = sorted(set(getattr(data.get("original_label"), "names", ())) - set(labels))
+    # Where the data cannot be read, the replies still say which kind their ids are.
+    known = [Features.from_arrow_schema(schema) for schema in schemas.values()]
     integer = {
-        name: getattr(data.get(name), "dtype", "int64") == "int64" for name in ("dialogue_id", "utterance_id")
+        name: next((found[name].dtype for found in known if name in found), "int64") == "int64"
+        for name in ("dialogue_id", "utterance_id")
     }
     voice = columns_of_record(manifest.get("voice"))
     extras = extras_in_tables(table for (config, _), table in tables.items() if config != "default")

@@ -19,10 +19,52 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Transcripts:
-    """Transcripts by utterance id (None where the recogniser failed), and where they come from."""
+    """What a recogniser heard.
+
+    Attributes:
+        texts: utterance id -> transcript; None where the recogniser failed.
+        references: utterance id -> the words that the corpus had when they were made; None where it had none.
+        corpus: the corpus's name; empty where it is not known.
+        info: source, model and parameters, for the manifest.
+    """
 
     texts: Mapping[str, str | None]
+    references: Mapping[str, str | None]
+    corpus: str
     info: Mapping[str, Any]
+
+    def check(self, utterances: Sequence[Utterance], folder: Path) -> str:
+        """Makes sure that they are of these utterances.
+
+        Returns:
+            A sentence on rows whose words have changed since; empty where none have.
+
+        Raises:
+            InputError: they are of another corpus, or of none of these utterances, or most of these have
+                other words.
+        """
+        ours = {u.corpus for u in utterances}
+        if self.corpus and ours and self.corpus not in ours:
+            raise InputError(
+                f"The transcripts in {folder} are of {self.corpus!r}, the corpus is {sorted(ours)!r}"
+            )
+        shared = [u for u in utterances if u.id in self.texts]
+        if utterances and not shared:
+            raise InputError(f"The transcripts in {folder} are of none of the {len(utterances):,} utterances")
+        other = [
+            u.id
+            for u in shared
+            if (self.references[u.id] or "") != (transcripts.storable(u.words) if u.words.strip() else "")
+        ]
+        if not other:
+            return ""
+        said = (
+            f"{len(other):,} of {len(shared):,} rows with a transcript in {folder} had other words when "
+            f"it was made, such as {', '.join(other[:3])}"
+        )
+        if 2 * len(other) > len(shared):
+            raise InputError(f"{said}: transcripts of another corpus, it seems")
+        return said
 
 
 def read_transcripts(folder: Path) -> Transcripts:
@@ -33,7 +75,12 @@ def read_transcripts(folder: Path) -> Transcripts:
     """
     info, rows = transcripts.read(folder)
     about: dict[str, Any] = {name: info[name] for name in ("source", "model", "parameters") if name in info}
-    return Transcripts({row.id: row.transcript for row in rows}, about)
+    return Transcripts(
+        {row.id: row.transcript for row in rows},
+        {row.id: row.reference for row in rows},
+        str(info.get("corpus") or ""),
+        about,
+    )
 
 
 def job(utterance: Utterance, folder: Path) -> Job:
@@ -72,16 +119,6 @@ class SoundFiles:
         path, name = self._paths[utterance_id]
         try:
             return path.read_bytes(), name
-        except OSError as error:
-            raise InputError(f"Cannot read {path} of {utterance_id}: {error.strerror}") from None
-
-    def size(self, utterance_id: str) -> int:
-        """See `protocols.AudioStore`."""
-        if utterance_id not in self._paths:
-            return 0
-        path, _ = self._paths[utterance_id]
-        try:
-            return path.stat().st_size
         except OSError as error:
             raise InputError(f"Cannot read {path} of {utterance_id}: {error.strerror}") from None
 

@@ -54,6 +54,11 @@ def finish(out: Path, content: DatasetContent, stats: Stats, reporter: Reporter)
         content = replace(content, run=stats.as_dict() if stats.asked else _last_run(out))
     manifest = publish(out, content)
     reporter.stage("Auditing")
+    if content.voice is not None and content.voice.audio is not None and not _shareable(content.corpus):
+        reporter.notice(
+            "The corpus's licence is not known to allow sharing, so the report has no sound; "
+            f"`remelt audit {out}` makes one that plays it, to be kept to yourself"
+        )
     findings = audit(out, AuditOptions() if _shareable(content.corpus) else AuditOptions(audio_bytes=0))
     write_card(out, manifest, findings.as_dict())
     return BuildResult(out, seal(out), findings, stats)

@@ -63,9 +63,7 @@ def table(found: Measured) -> pa.Table:
     }
     columns["seconds"] = pa.array([None if a is None else a.quality.seconds for a in analyses], pa.float64())
     columns["state"] = pa.array([found.state(u) for u in utterances], pa.string())
-    columns["flags"] = pa.array(
-        [[] if a is None else list(a.quality.flags) for a in analyses], pa.list_(pa.string())
-    )
+    columns["flags"] = pa.array([list(found.flags_of(u)) for u in utterances], pa.list_(pa.string()))
     # Where somebody keeps the corpus is nobody's business, and would make the file another one elsewhere.
     details = ["" if a is None else a.quality.detail for a in analyses]
     own = f"{found.corpus.folder}/"

@@ -104,8 +104,15 @@ class Measured:
     @property
     def flags(self) -> dict[str, int]:
         """Quality flag -> clips, the most frequent first."""
-        counts = Counter(flag for a in self.analyses.values() for flag in a.quality.flags)
+        counts = Counter(flag for utterance in self.corpus.utterances for flag in self.flags_of(utterance))
         return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+    def flags_of(self, utterance: Utterance) -> tuple[str, ...]:
+        """The faults of an utterance's clip, one that is not there included."""
+        analysis = self.analyses.get(utterance.id)
+        if analysis is not None:
+            return analysis.quality.flags
+        return ("clip_missing",) if "clip_missing" in utterance.flags else ()
 
     def state(self, utterance: Utterance) -> str:
         """`no_clip`, `no_sound` (the clip cannot be used) or `measured`."""

@@ -204,12 +204,12 @@ def _wanted(
 
 def _look(folder: Path, utterances: Sequence[Utterance]) -> list[_Clip]:
     """The clips' hashes and lengths."""
-    from ..voice import audio
+    from ..voice import audio, content
 
     @cache
     def sha256(path: Path) -> str:
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with content.open_file(path) as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
         return digest.hexdigest()

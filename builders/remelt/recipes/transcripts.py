@@ -63,7 +63,7 @@ def write(out: Path, rows: Mapping[str, Sequence[Transcript]], info: Mapping[str
     )
     staged = []
     for split, found in rows.items():
-        columns = {f.name: [_text(getattr(row, f.name)) for row in found] for f in fields(Transcript)}
+        columns = {f.name: [storable(getattr(row, f.name)) for row in found] for f in fields(Transcript)}
         table = pa.table(columns, schema=schema)
         staged.append(stage_table(table, out / FOLDER / f"{split}.parquet"))
     text = json.dumps(info, ensure_ascii=False, indent=2) + "\n"
@@ -112,6 +112,6 @@ def read(out: Path) -> tuple[dict[str, Any], tuple[Transcript, ...]]:
     return info, tuple(rows)
 
 
-def _text(value: Any) -> Any:
-    """Parquet stores no unpaired surrogates, which some corpora carry."""
+def storable(value: Any) -> Any:
+    """A text as the folder holds it: Parquet stores no unpaired surrogates, which some corpora carry."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

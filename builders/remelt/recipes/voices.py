@@ -23,6 +23,7 @@ AUDIO = ("auto", "flac", "original", "none")
 CHOOSE, NONE = "auto", "none"
 QUALITY = ("peak_db", "rms_db", "leading_silence", "trailing_silence")
 FOLDER = "voice"
+MISSING = "clip_missing"
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,18 @@ def prepare(options: VoiceOptions, utterances: Sequence[Utterance], reporter: Re
     """
     from ..voice import missing_packages
 
-    transcripts = None if options.transcripts is None else read_transcripts(options.transcripts)
+    transcripts = None
+    if options.transcripts is not None:
+        transcripts = read_transcripts(options.transcripts)
+        if changed := transcripts.check(utterances, options.transcripts):
+            reporter.notice(changed)
     _check_levels(options, utterances)
     clips = any(u.clip is not None for u in utterances)
     if not clips:
         for name in ("audio", "acoustics"):
             if getattr(options, name) not in (CHOOSE, NONE):
                 raise InputError(f"--{name} {getattr(options, name)}: the corpus has no clips to read")
+        _refuse_idle(options, "the corpus has no clips to measure")
         return Listening(options, NONE, None, transcripts)
     missing = missing_packages()
     if missing and (options.audio, options.acoustics) != (NONE, NONE):
@@ -115,9 +121,18 @@ def prepare(options: VoiceOptions, utterances: Sequence[Utterance], reporter: Re
             f"The clips are left out, {', '.join(missing)} not being installed: pip install 'remelt[voice]'"
         )
         return Listening(options, NONE, None, transcripts)
+    if options.acoustics == NONE:
+        _refuse_idle(options, "nothing is measured")
     backend = None if options.acoustics == NONE else _backend(options)
     audio = "flac" if options.audio == CHOOSE else options.audio
     return Listening(options, audio, backend, transcripts)
+
+
+def _refuse_idle(options: VoiceOptions, why: str) -> None:
+    """Refuses what would be left undone without a word."""
+    for name in ("functionals", "pitch_by", "bins_from"):
+        if getattr(options, name) != getattr(VoiceOptions(), name):
+            raise InputError(f"--{name.replace('_', '-')} has no effect: {why}")
 
 
 def _check_levels(options: VoiceOptions, utterances: Sequence[Utterance]) -> None:
@@ -132,6 +147,9 @@ def _check_levels(options: VoiceOptions, utterances: Sequence[Utterance]) -> Non
 def _backend(options: VoiceOptions) -> str:
     from ..voice import acoustics
 
+    choices = (CHOOSE, NONE, *acoustics.backends())
+    if options.acoustics not in choices:
+        raise InputError(bad_value("acoustics", options.acoustics, choices))
     name = "default" if options.acoustics == CHOOSE else options.acoustics
     return acoustics.create(name, options.functionals).name
 
@@ -161,7 +179,8 @@ def listen(
     from ..voice.audio import RATE
 
     notes: list[str] = []
-    rows = {u.id: Voice(u.id) for u in utterances}
+    # Rows that nobody listened to have nulls, not the flags of a faultless clip.
+    rows = {u.id: Voice(u.id, flags=(MISSING,)) for u in utterances if MISSING in u.flags}
     info: dict[str, Any] = {"audio": listening.audio, "rate": RATE}
     measures: tuple[str, ...] = ()
     store: AudioStore | None = None
@@ -179,7 +198,7 @@ def listen(
             store = SoundFiles(utterances, files, folder if listening.audio == "original" else None)
     if listening.transcripts is not None:
         info["transcripts"] = dict(listening.transcripts.info)
-        _join(rows, listening.transcripts, notes)
+        _join(rows, utterances, listening.transcripts, notes)
     for note in notes:
         reporter.notice(note)
     levels = tuple(info.get("bins", ()))
@@ -236,19 +255,23 @@ def _place(
     measures = {key: audible(voice.measures, voice.flags) for key, voice in rows.items()}
     schemes = fit_levels(utterances, measures, limits)
     for utterance in utterances:
-        levels = levels_of(utterance, measures[utterance.id], schemes)
-        rows[utterance.id] = replace(rows[utterance.id], levels=levels)
+        if utterance.id in rows:
+            levels = levels_of(utterance, measures[utterance.id], schemes)
+            rows[utterance.id] = replace(rows[utterance.id], levels=levels)
     for column, scheme in schemes.items():
         notes.extend(f"{column}: {note}" for note in scheme.notes)
     return bins_record(schemes)
 
 
-def _join(rows: dict[str, Voice], transcripts: Transcripts, notes: list[str]) -> None:
-    absent = [key for key in rows if key not in transcripts.texts]
+def _join(
+    rows: dict[str, Voice], utterances: Sequence[Utterance], transcripts: Transcripts, notes: list[str]
+) -> None:
+    absent = [u.id for u in utterances if u.id not in transcripts.texts]
     if absent:
         notes.append(
-            f"{len(absent):,} of {len(rows):,} rows have no transcript in the given folder, such as "
+            f"{len(absent):,} of {len(utterances):,} rows have no transcript in the given folder, such as "
             f"{', '.join(absent[:3])}"
         )
-    for key, voice in rows.items():
-        rows[key] = replace(voice, transcript=transcripts.texts.get(key))
+    for utterance in utterances:
+        if (text := transcripts.texts.get(utterance.id)) is not None:
+            rows[utterance.id] = replace(rows.get(utterance.id, Voice(utterance.id)), transcript=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -236,7 +237,9 @@ def _write(report: WerReport, folder: Path) -> WerReport:
             partial.write_bytes(content)
             partial.replace(folder / name)
     except OSError as error:
-        raise Interrupted(f"Cannot write to {folder}: {error.strerror}") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        kind = Interrupted if full else InputError
+        raise kind(f"Cannot write to {folder}: {error.strerror}") from error
     from dataclasses import replace
 
     return replace(report, files=tuple(folder / name for name in contents))

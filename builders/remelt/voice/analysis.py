@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -197,10 +198,24 @@ def _key(content: str, job: Job) -> str:
     """The cache's key of a clip; the file's suffix is part of it, for it can be wrong, which is flagged."""
     source = job.source
     what = [
-        VERSION, audio.RATE, [field.name for field in fields(Quality)], content, source.path.suffix.lower(),
-        source.start, source.end, job.stated_seconds, job.words,
+        VERSION, _decoders(), audio.RATE, [field.name for field in fields(Quality)], content,
+        source.path.suffix.lower(), source.start, source.end, job.stated_seconds, job.words,
     ]  # fmt: skip
     return digest(what)
+
+
+@lru_cache(maxsize=1)
+def _decoders() -> dict[str, str | None]:
+    """Versions of what turns a file into samples: others may give others; None where one is missing."""
+    import soundfile
+
+    versions: dict[str, str | None] = {"libsndfile": soundfile.__libsndfile_version__}
+    for name in ("soundfile", "av", "soxr"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
 
 
 def _signature(backend: Backend) -> str:

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from . import content, decoding
 from .decoding import AudioError, Opened
+from .optional import package
 
-__all__ = ["INSTALL", "RATE", "AudioError", "Sound", "Source", "flac", "read", "seconds"]
+__all__ = ["RATE", "AudioError", "Sound", "Source", "flac", "read", "seconds"]
 
 RATE = 16_000
-INSTALL = decoding.INSTALL
 # Samples short of what the header says that are no fault: time stamps of containers are rounded.
 _SLACK_SECONDS = 0.1
 # A file of this size has more in it than a header.
@@ -103,11 +103,11 @@ def read(source: Source | Path | str, rate: int = RATE) -> Sound:
         gathered = _Gathered(opened, rate)
         for block in opened.blocks():
             gathered.add(block)
-        # Raw AAC and the like tell their rate with the first block only.
         sound = gathered.sound()
         flags = _flags(path, kind, opened, gathered.frames, start, end)
     if not gathered.frames:
-        raise _nothing(path, start, flags)
+        # Without a rate nothing was decoded, and it is not the cut.
+        raise _nothing(path, start if opened.rate else None, flags)
     return Sound(
         sound, rate, opened.rate, opened.channels, gathered.peak, gathered.clipped / gathered.frames,
         gathered.non_finite, flags,
@@ -205,7 +205,8 @@ def _flags(
         flags.add("clip_truncated")
     missing = 0.0
     if end is not None:
-        missing = end - (start or 0.0) - frames / opened.rate
+        # Raw AAC and the like tell their rate with the first block only, and there may be none.
+        missing = end - (start or 0.0) - (frames / opened.rate if frames else 0.0)
         if missing > _SLACK_SECONDS:
             flags.add("cut_past_end")
     elif opened.declared is not None:
@@ -261,7 +262,7 @@ class _Gathered:
             yield mono
             return
         if self._resampler is None:
-            soxr = decoding.package("soxr")
+            soxr = package("soxr")
             self._resampler = soxr.ResampleStream(
                 self._opened.rate, self._rate, 1, dtype="float32", quality="HQ"
             )

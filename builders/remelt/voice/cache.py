@@ -21,6 +21,7 @@ from typing import Any
 from uuid import uuid4
 
 from ..errors import InputError, Interrupted
+from .content import open_file
 from .quality import Quality
 
 FILE = "measures.sqlite"
@@ -99,7 +100,7 @@ class Cache:
         if row is None:
             return None
         quality, audio, size = row
-        if not _has_size(audio_path(self.folder, audio), size):
+        if not _is_whole(audio_path(self.folder, audio), size):
             return None
         stored = json.loads(quality)
         return Kept(Quality(**{**stored, "flags": tuple(stored["flags"])}), audio)
@@ -173,13 +174,17 @@ def spool(folder: Path, content: bytes) -> str:
     """
     name = hashlib.sha256(content).hexdigest()
     path = audio_path(folder, name)
-    if _has_size(path, len(content)):
+    if _is_whole(path, len(content)):
         return name
     partial = folder / _PARTIAL / f"{name}.{os.getpid()}.{uuid4().hex}"
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            # Or a power cut may leave the name without the content.
+            os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -202,16 +207,21 @@ def content_hash(path: Path) -> str | None:
 @lru_cache(maxsize=64)
 def _hash(path: Path, size: int, changed: int) -> str:
     # Size and time of change are arguments only so that a file that changed is read anew.
+    return _sha256(path)
+
+
+def _sha256(path: Path) -> str:
     found = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while block := file.read(_READ_BYTES):
             found.update(block)
     return found.hexdigest()
 
 
-def _has_size(path: Path, size: int) -> bool:
+def _is_whole(path: Path, size: int) -> bool:
+    """Whether a FLAC file is there and has the content that its name, the hash, says."""
     try:
-        return path.stat().st_size == size
+        return path.stat().st_size == size and _sha256(path) == path.stem
     except OSError:
         return False
 

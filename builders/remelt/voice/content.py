@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-_HTML = re.compile(
-    rb"\s*(<!--.*?-->\s*)*(<\?xml[^>]*>\s*)?<(!doctype\s+html|html|head|body|script)\b", re.I | re.S
-)
+_HTML = re.compile(rb"<(!doctype\s+html|html|head|body|script)\b", re.I)
+# What may stand before it: how it begins and ends.
+_PROLOGUE = ((b"<!--", b"-->"), (b"<?xml", b">"))
 _HEAD = 512
 # What a file of that name begins with; (offset, bytes).
 _MAGIC: dict[str, tuple[tuple[int, bytes], ...]] = {
@@ -45,26 +47,52 @@ class Content:
     container: bool = False
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Opens a regular file; a pipe of that name would be waited for, and a device might never end.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    return path.open("rb")
+
+
 def look(path: Path) -> Content:
     """Looks at the beginning of a file.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: it cannot be opened, or is no regular file.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(_HEAD)
         container = _is_container(head) or _is_mp3_of_unknown_length(file, head)
     if not head:
         return Content("clip_empty")
     if head.startswith(LFS_POINTER):
         return Content("clip_is_lfs_pointer")
-    if _HTML.match(head):
+    if _is_html(head):
         return Content("clip_is_html")
     if _is_text(head):
         return Content("clip_is_text")
     expected = _MAGIC.get(path.suffix.lower())
     misnamed = expected is not None and not any(head[at : at + len(kind)] == kind for at, kind in expected)
     return Content("", misnamed, container)
+
+
+def _is_html(head: bytes) -> bool:
+    place = 0
+    while True:
+        rest = head[place:].lstrip()
+        place = len(head) - len(rest)
+        end = next((end for begin, end in _PROLOGUE if rest[: len(begin)].lower() == begin), None)
+        if end is None:
+            return _HTML.match(rest) is not None
+        found = head.find(end, place)
+        if found < 0:
+            return False
+        place = found + len(end)
 
 
 def _is_text(head: bytes) -> bool:
@@ -109,7 +137,7 @@ def is_cut_short(path: Path) -> bool:
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(48)
         if head[:4] in (b"RIFF", b"RIFX"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .optional import package
 
-INSTALL = "pip install 'remelt[voice]'"
 _BLOCK = 1 << 18
 _UNKNOWN_FRAMES = 1 << 60
 _SMALL_BLOCK = 1 << 10
@@ -24,6 +24,7 @@ _PREROLL_SECONDS = 0.5
 _FULL_SCALE = 0.9999
 # The largest value of subtypes whose steps are coarse.
 _COARSE = {"PCM_U8": 0.992, "PCM_S8": 0.992, "ULAW": 0.98, "ALAW": 0.984}
+_CLOCK = re.compile(r"([0-9]{1,6}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]*)?)")
 
 
 class AudioError(InputError):
@@ -74,18 +75,6 @@ class Opened(Protocol):
         ...
 
 
-def package(name: str) -> Any:
-    """An optional package.
-
-    Raises:
-        InputError: it is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise InputError(f"Reading this clip needs the package {name} ({error}); {INSTALL}") from None
-
-
 @contextmanager
 def open_sound(path: Path, container: bool, start: float | None, end: float | None) -> Iterator[Opened]:
     """Opens a file with the decoder that fits, at a cut.
@@ -131,12 +120,12 @@ def open_sound(path: Path, container: bool, start: float | None, end: float | No
 
 def _av(path: Path, reason: str) -> Any:
     try:
-        return import_module("av")
-    except ImportError as error:
+        return package("av")
+    except InputError as error:
         if reason:
             # What libsndfile says of a broken WAV is the answer; FFmpeg was only a second try.
             raise AudioError("clip_unreadable", f"{path}: cannot be decoded; {reason}") from None
-        raise InputError(f"{path}: reading this file needs PyAV ({error}); {INSTALL}") from None
+        raise InputError(f"{path}: reading this file needs PyAV. {error}") from None
 
 
 def _says(error: Exception) -> str:
@@ -246,13 +235,12 @@ class _Container:
             return float(stream.duration * stream.time_base)
         # Matroska writes it as 00:00:03.324000000.
         if "matroska" in names and (text := stream.metadata.get("DURATION")):
-            hours, minutes, rest = text.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+            return _clock_seconds(text)
         # Other durations are estimates from the bit rate.
         return None
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        av = import_module("av")
+        av = package("av")
         done = 0
         held: list[NDArray[np.float32]] = []
         size = 0
@@ -332,6 +320,12 @@ class _Container:
         target = round((self._start - _PREROLL_SECONDS) * self.rate) + stream.start_time
         self._container.seek(target, stream=stream)
         return True
+
+
+def _clock_seconds(text: str) -> float | None:
+    """Seconds of `00:01:03.324`; None for anything else, as in a damaged file."""
+    match = _CLOCK.fullmatch(text.strip())
+    return None if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
 
 
 def _length(frame: Any) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..errors import InputError, RemeltError
 
@@ -33,8 +33,6 @@ class Pool:
 
     Args:
         processes: how many; 1 for none besides this one.
-        initializer: called once in each process before its first item (here, where there is only one).
-        arguments: what the initializer is called with.
 
     Raises:
         InputError: fewer than one process.
@@ -44,19 +42,11 @@ class Pool:
     [1, 2, 3]
     """
 
-    def __init__(
-        self,
-        processes: int = 1,
-        initializer: Callable[..., object] | None = None,
-        arguments: tuple[Any, ...] = (),
-    ) -> None:
+    def __init__(self, processes: int = 1) -> None:
         if processes < 1:
             raise InputError(f"Bad number of processes {processes!r}, expected a whole number from 1")
         self.processes = processes
-        self._initializer = initializer
-        self._arguments = arguments
         self._executor: ProcessPoolExecutor | None = None
-        self._ready = False
 
     def __enter__(self) -> Pool:
         return self
@@ -85,23 +75,13 @@ class Pool:
             Exception: whatever the function raises, at the place of its item.
         """
         if self.processes == 1:
-            return self._here(function, items)
+            return map(function, items)
         return self._spread(function, items)
-
-    def _here(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-        if not self._ready and self._initializer is not None:
-            self._initializer(*self._arguments)
-        self._ready = True
-        for item in items:
-            yield function(item)
 
     def _spread(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
         if self._executor is None:
             self._executor = ProcessPoolExecutor(
-                self.processes,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_begin,
-                initargs=(self._initializer, self._arguments),
+                self.processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin
             )
         waiting: deque[Future[_Result]] = deque()
         try:
@@ -123,14 +103,12 @@ class Pool:
                 future.cancel()
 
 
-def _begin(initializer: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
+def _begin() -> None:
     # Ctrl-C reaches every process of a terminal; the parent ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
     for name in _THREADS:
         os.environ.setdefault(name, "1")
-    if initializer is not None:
-        initializer(*arguments)
 
 
 def _follow_parent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,15 @@ def test_flac_is_smaller_and_the_same() -> None:
     loud = np.array([2.0, -2.0, 0.5], dtype=np.float32)
     found = soundfile.read(io.BytesIO(encoded(loud, "wav")), dtype="int16")[0]
     assert found.tolist() == [32767, -32768, 16384]
+
+
+@pytest.mark.parametrize("upload", ["flac", "wav"])
+def test_what_is_no_number_is_silence(upload: str) -> None:
+    samples = np.array([np.nan, 0.5, np.inf, -np.inf, -0.5], dtype=np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        file = encoded(samples, upload)
+    assert soundfile.read(io.BytesIO(file), dtype="int16")[0].tolist() == [0, 16384, 0, 0, -16384]
 
 
 async def test_tokens_language_and_empty_texts() -> None:

@@ -59,7 +59,8 @@ def versions() -> Mapping[str, str]:
     Raises:
         InputError: one is missing; the message gives the install line.
     """
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    # faster-whisper imports av, although it is given samples here.
+    missing = [name for name in (*_NEEDED, "av") if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"faster-whisper needs {', '.join(missing)}, not installed here; run: {INSTALL}")
     return {name.replace("_", "-"): importlib.metadata.version(name) for name in _NEEDED}

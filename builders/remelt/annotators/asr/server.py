@@ -187,7 +187,7 @@ class TranscriptionServer:
 
 
 def encoded(samples: Any, upload: str) -> bytes:
-    """Samples as a file of 16 bits; what passes full scale is clipped.
+    """Samples as a file of 16 bits; what passes full scale is clipped, what is no finite number is silence.
 
     Args:
         samples: float32 mono at 16 kHz, shape (n,).
@@ -197,7 +197,8 @@ def encoded(samples: Any, upload: str) -> bytes:
     import soundfile
 
     # libsndfile rounds in one format and cuts off in the other.
-    whole = np.rint(np.clip(samples, -1.0, 1.0).astype(np.float64) * 32768)
+    finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    whole = np.rint(np.clip(finite, -1.0, 1.0).astype(np.float64) * 32768)
     file = io.BytesIO()
     sixteen = np.clip(whole, -32768, 32767).astype(np.int16)
     soundfile.write(file, sixteen, RATE, format=upload.upper(), subtype="PCM_16")

@@ -10,9 +10,9 @@ from importlib.metadata import version
 
 import numpy as np
 
+from ..optional import package
 from .base import MEASURES, RATE, Pitch, Samples, clean, summarise
 from .functionals import Functionals
-from .optional import package
 
 NAME = "afx"
 LICENCE = "MIT (afx-audio)"

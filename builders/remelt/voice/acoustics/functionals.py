@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+from ..optional import package
 from .base import FUNCTIONALS, RATE, Contour, rounded
-from .optional import package
 
 # The longest frame, which F0, jitter and harmonics need.
 _LEAST_SAMPLES = RATE * 60 // 1000

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .optional import package
+from ..optional import package
 
 # Changes whenever the values do.
 VERSION = 1

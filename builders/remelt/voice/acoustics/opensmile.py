@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..optional import package
 from .base import FUNCTIONALS, MEASURES, RATE, Pitch, Samples, clean, rounded, summarise
-from .optional import package
 
 NAME = "opensmile"
 LICENCE = "audEERING Research License (research only, no commercial use)"

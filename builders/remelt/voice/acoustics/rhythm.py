@@ -74,14 +74,14 @@ def measure(
         return None
     loud = float(np.percentile(level, 99))
     sounding = level > max(loud + SILENCE_DB, _FLOOR_DB)
-    for begin, end in _runs(sounding):
+    for begin, end in runs(sounding):
         if (end - begin) * HOP_SECONDS < _SOUND_SECONDS:
             sounding[begin:end] = False
     heard = np.flatnonzero(sounding)
     if not len(heard):
         return None
     begin, end = int(heard[0]), int(heard[-1]) + 1
-    silences = [stop - start for start, stop in _runs(~sounding[begin:end])]
+    silences = [stop - start for start, stop in runs(~sounding[begin:end])]
     pauses = [frames for frames in silences if frames * HOP_SECONDS >= PAUSE_SECONDS - 1e-9]
     times = (np.arange(len(level)) + 0.5) * HOP_SECONDS
     peaks = [float(times[peak]) for peak in _peaks(level, sounding)]
@@ -133,7 +133,7 @@ def _near(time: float, voiced: NDArray[np.bool_], first: float, hop: float) -> b
     return bool(voiced[begin : max(end, 0)].any())
 
 
-def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Begin and end of each stretch that is True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..optional import package
 from . import loudness
 from .base import F0_RANGE, MEASURES, RATE, REFERENCE_HZ, Contour, Pitch, Samples, clean, smoothed, summarise
 from .functionals import Functionals
-from .optional import package
+from .rhythm import runs
 
 NAME = "shs"
 LICENCE = "Apache-2.0 (remelt)"
@@ -95,7 +96,7 @@ def contour(samples: Contour) -> Contour:
             at = begin + np.flatnonzero(loud)
             octaves[at], costs[at] = _candidates(windowed[loud])
     path = np.full(len(frames), np.nan)
-    for begin, end in _stretches(np.isfinite(costs[:, 0])):
+    for begin, end in runs(np.isfinite(costs[:, 0])):
         path[begin:end] = _path(octaves[begin:end], costs[begin:end])
     return smoothed(12 * (path - np.log2(REFERENCE_HZ)))
 
@@ -159,11 +160,6 @@ def _path(octaves: NDArray[np.float64], costs: NDArray[np.float64]) -> NDArray[n
             path[frame] = octaves[frame, state]
         state = int(origins[frame, state])
     return path
-
-
-def _stretches(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
 @cache

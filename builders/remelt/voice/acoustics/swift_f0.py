@@ -6,10 +6,10 @@ from importlib.metadata import version
 
 import numpy as np
 
+from ..optional import package
 from . import loudness
 from .base import F0_RANGE, MEASURES, RATE, Pitch, Samples, clean, semitones, summarise
 from .functionals import Functionals
-from .optional import package
 
 NAME = "swift-f0"
 LICENCE = "MIT (swift-f0)"

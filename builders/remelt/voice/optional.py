@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+from importlib import import_module
 from typing import Any
 
-from ...errors import InputError
+from ..errors import InputError
 
 
 def package(name: str, extra: str = "voice") -> Any:
@@ -15,7 +15,7 @@ def package(name: str, extra: str = "voice") -> Any:
         InputError: it is not installed; the message has the command that installs it.
     """
     try:
-        return importlib.import_module(name)
+        return import_module(name)
     except ImportError as error:
         raise InputError(
             f"The package {name!r} cannot be loaded ({error}); install it with: pip install 'remelt[{extra}]'"
