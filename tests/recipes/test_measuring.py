@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from remelt.audit.levels import LEVELS
 from remelt.cli import app
-from remelt.errors import InputError
+from remelt.errors import InputError, Interrupted
 from remelt.recipes.measuring import CORPUS_WIDE, Measured, MeasureOptions, measure
 from remelt.recipes.reporting import Reporter
 from remelt.voice.bins import LEVEL_MEASURES
@@ -273,3 +273,15 @@ def test_ravdess_says_what_is_known_of_it(test_data: Path, tmp_path: Path) -> No
     male, female = (wide.counts[wide.names.index(sex)] for sex in ("male", "female"))
     assert male[0] / sum(male) > 0.5
     assert female[0] / sum(female) < 0.05
+
+
+def test_ctrl_c_is_an_interruption_to_go_on_from(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("remelt.recipes.measuring._analyse", stop)
+    result = CliRunner().invoke(app, ["voice", str(corpus), "--out", str(tmp_path / "out")])
+    assert isinstance(result.exception, Interrupted)
+    assert "the same command goes on" in str(result.exception)

@@ -28,6 +28,7 @@ from .openai_chat import OpenAIChat, shown_url
 from .openai_errors import ServerSaid, causes, kind, read_error, tidy
 from .openai_plan import blames_format, first_plan, named_parameter, named_schema
 from .openai_reply import read_reply
+from .openai_servers import KEY, OFFICIAL
 
 if TYPE_CHECKING:
     import openai
@@ -38,8 +39,6 @@ T = TypeVar("T")
 SCHEME = "openai-batch"
 FORM = "openai-batch/MODEL"
 
-_OFFICIAL = "https://api.openai.com/v1"
-_KEY = "OPENAI_API_KEY"
 _ROUTE: Final = "/v1/chat/completions"
 _META = "remelt"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -93,11 +92,11 @@ class OpenAIBatch:
     batched = True
 
     def __init__(self, name: str, model: str, options: AnnotatorOptions) -> None:
-        base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or _OFFICIAL
+        base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL
         self.name, self.model = name, model
         self._base_url = base_url.strip().rstrip("/")
         self.endpoint = shown_url(self._base_url)
-        self._key = os.environ.get(_KEY, "").strip()
+        self._key = os.environ.get(KEY, "").strip()
         self._options = options
         self.batch_options = options.batch
         self._price = known_models.find(model, options.prices)
@@ -334,11 +333,11 @@ class OpenAIBatch:
             raise TransientError(told, said.retry_after, throttled=meaning == "throttled", charged=True)
         if missing and said.status == 404:
             raise RequestRejected(
-                f"{told}. Is {_KEY} of another project than before? `remelt batches OUT --cancel {missing}` "
+                f"{told}. Is {KEY} of another project than before? `remelt batches OUT --cancel {missing}` "
                 "gives the batch up, and its rows are asked again"
             )
         if meaning == "key":
-            raise AnnotatorError(f"{told}: check the environment variable {_KEY}")
+            raise AnnotatorError(f"{told}: check the environment variable {KEY}")
         if meaning == "route":
             raise AnnotatorError(f"{told}: no batches there? Try --annotator openai/{self.model}")
         raise AnnotatorError(told)

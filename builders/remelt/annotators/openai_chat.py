@@ -26,14 +26,13 @@ from .estimates import Estimator
 from .openai_errors import Kind, ServerSaid, kind, read_error, read_object, tidy
 from .openai_plan import Negotiation, blames_format, first_plan, named_parameter, named_schema
 from .openai_reply import read_reply
-from .openai_servers import KEY, Server, Servers, key_problem
+from .openai_servers import KEY, OFFICIAL, Server, Servers, check_key, key_problem
 from .openai_transport import Answer, Encoder, Transport
 from .openai_transport import shown_url as shown_url
 
 SCHEME = "openai"
 FORM = "openai/MODEL"
 
-_OFFICIAL = "https://api.openai.com/v1"
 _ROUTE = "/chat/completions"
 _HEAD_START = 3.0
 _MOST_REJECTED = 20
@@ -73,7 +72,7 @@ class OpenAIChat:
     def __init__(
         self, name: str, model: str, options: AnnotatorOptions, *, endpoint: str | None = None
     ) -> None:
-        base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or _OFFICIAL
+        base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL
         self.name, self.model = name, model
         self.notices: list[str] = []
         self._servers = Servers((base_url, *options.more_urls), model, self.notices)
@@ -101,14 +100,7 @@ class OpenAIChat:
             AnnotatorError: no key for OpenAI's own server, a refused key, nobody at any address, or
                 another model at one of several.
         """
-        for server in self._servers.all:
-            if not self._key and server.base_url == _OFFICIAL:
-                raise AnnotatorError(
-                    f"{server.shown} needs an API key: set the environment variable {KEY}, or name another "
-                    "server by its base URL"
-                )
-        if not (self._key.isascii() and self._key.isprintable()):
-            raise AnnotatorError(f"The environment variable {KEY} holds characters that no key has")
+        check_key(self._servers.all, self._key)
         await self._servers.start(self._connected())
         date = self._servers.first.models.get(self.model, {}).get("shutdown_date")
         if isinstance(date, str) and date:

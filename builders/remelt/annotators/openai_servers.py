@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from .openai_errors import ServerSaid, kind, read_error
 from .openai_limits import merged, rate_limits
 from .openai_transport import Answer, Transport, Unreachable, shown_url
 
+OFFICIAL = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
 
 _HELLO = 10.0
@@ -282,6 +283,22 @@ class Servers:
         for server in self.all:
             server.out, server.failures, server.watcher = False, 0, None
         await asyncio.gather(*watchers, return_exceptions=True)
+
+
+def check_key(servers: Iterable[Server], key: str) -> None:
+    """Makes sure that there is a key where one is needed, before anything is sent.
+
+    Raises:
+        AnnotatorError: no key for OpenAI's own server, or one that no header can hold.
+    """
+    for server in servers:
+        if not key and server.base_url == OFFICIAL:
+            raise AnnotatorError(
+                f"{server.shown} needs an API key: set the environment variable {KEY}, or name another "
+                "server by its base URL"
+            )
+    if not (key.isascii() and key.isprintable()):
+        raise AnnotatorError(f"The environment variable {KEY} holds characters that no key has")
 
 
 def key_problem(server: Server, said: ServerSaid, key: str) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import Interrupted
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -68,7 +70,11 @@ def voice(
         pitch_by=as_by(pitch_by),
         bins_from=bins_from,
     )
-    _show(measure(options, reporter(plain, quiet=False)), out, plain)
+    try:
+        found = measure(options, reporter(plain, quiet=False))
+    except KeyboardInterrupt:
+        raise Interrupted("stopped. Everything measured is kept; the same command goes on.") from None
+    _show(found, out, plain)
 
 
 def _show(found: Measured, out: Path, plain: bool) -> None:

@@ -85,6 +85,13 @@ def is_media(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in (*SOUND, *VIDEO)
 
 
+def any_clip(folder: Path, parse: Parse) -> bool:
+    """Whether a sound or video file below a folder has a name of the corpus."""
+    return folder.is_dir() and any(
+        is_media(file.name) and isinstance(parse(file), Entry) for file in media.walk(folder)
+    )
+
+
 def collect(folder: Path, files: Iterable[media.FoundFile], name: str, parse: Parse) -> Collection:
     """Reads the names of all sound files below a folder.
 

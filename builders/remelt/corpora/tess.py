@@ -54,9 +54,7 @@ INFO = CorpusInfo(
 
 def matches(folder: Path) -> bool:
     """Whether a sound file is named as TESS names its own."""
-    return folder.is_dir() and any(
-        acted.is_media(file.name) and isinstance(parse(file), Entry) for file in media.walk(folder)
-    )
+    return acted.any_clip(folder, parse)
 
 
 def load(folder: Path, *, name: str | None = None, splits: Sequence[str] | None = None) -> Corpus:

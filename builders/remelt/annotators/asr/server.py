@@ -18,7 +18,7 @@ from ...errors import AnnotatorError, RequestRejected, TransientError
 from ...protocols import LoadAudio
 from ...records import Message, RateLimits, Reply, Request
 from ..openai_errors import ServerSaid, kind, read_object, tidy
-from ..openai_servers import KEY, Server, Servers, key_problem
+from ..openai_servers import KEY, OFFICIAL, Server, Servers, check_key, key_problem
 from ..openai_transport import Answer, Transport
 from .base import RATE, AsrOptions, Sounds, plain, transcript
 
@@ -26,7 +26,6 @@ ASR_SCHEME = "openai-asr"
 FORM = "openai-asr/MODEL"
 TAKES = ("temperature", "prompt", "base_url", "more_urls", "timeout", "upload")
 
-_OFFICIAL = "https://api.openai.com/v1"
 _ROUTE = "/audio/transcriptions"
 _TYPES = {"flac": "audio/flac", "wav": "audio/wav"}
 _MOST_REJECTED = 20
@@ -53,7 +52,7 @@ class TranscriptionServer:
     at_once = 0
 
     def __init__(self, name: str, model: str, options: AsrOptions, load: LoadAudio) -> None:
-        base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or _OFFICIAL
+        base_url = options.base_url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL
         self.name, self.model = name, model
         self.notices: list[str] = []
         self._servers = Servers((base_url, *options.more_urls), model, self.notices)
@@ -84,14 +83,7 @@ class TranscriptionServer:
         Raises:
             AnnotatorError: no key for OpenAI's own server, a refused key, or nobody at any address.
         """
-        for server in self._servers.all:
-            if not self._key and server.base_url == _OFFICIAL:
-                raise AnnotatorError(
-                    f"{server.shown} needs an API key: set the environment variable {KEY}, or name another "
-                    "server by its base URL"
-                )
-        if not (self._key.isascii() and self._key.isprintable()):
-            raise AnnotatorError(f"The environment variable {KEY} holds characters that no key has")
+        check_key(self._servers.all, self._key)
         await self._servers.start(self._connected())
 
     async def answer(self, request: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
