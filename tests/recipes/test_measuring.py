@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from remelt.audit.levels import LEVELS
 from remelt.cli import app
+from remelt.corpora import load
 from remelt.errors import InputError, Interrupted
 from remelt.recipes.measuring import CORPUS_WIDE, Measured, MeasureOptions, measure
 from remelt.recipes.reporting import Reporter
@@ -285,3 +286,21 @@ def test_ctrl_c_is_an_interruption_to_go_on_from(
     result = CliRunner().invoke(app, ["voice", str(corpus), "--out", str(tmp_path / "out")])
     assert isinstance(result.exception, Interrupted)
     assert "the same command goes on" in str(result.exception)
+
+
+def test_missing_and_broken_clips_of_a_corpus_with_labels(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    shutil.copytree(load("sample").folder, folder)
+    gone, broken = [str(u.clip) for u in load("sample", splits=["dev"]).utterances if u.clip][:2]
+    (folder / gone).unlink()
+    (folder / broken).write_text("no sound at all", encoding="utf-8")
+    found = measure(MeasureOptions(str(folder), tmp_path / "out", corpus_name="meld", splits=("dev",)))
+    rows = pq.read_table(tmp_path / "out" / "voice.parquet").to_pylist()
+    missing = [row for row in rows if row["state"] == "no_clip"]
+    assert missing
+    assert all(row["flags"] == ["clip_missing"] for row in missing)
+    assert found.flags["clip_missing"] == len(missing)
+    [unread] = [row for row in rows if row["clip"] == broken]
+    assert "clip_is_text" in unread["flags"]
+    assert unread["detail"]
+    assert str(folder) not in unread["detail"]

@@ -246,7 +246,11 @@ def test_a_clip_that_is_not_there_is_no_faultless_one(tmp_path: Path) -> None:
     options = MeltOptions(
         str(folder), tmp_path / "out", "mock", splits=("test",), profile=str(profile), corpus_name="meld"
     )
-    result = build(options)
+    listener = Listener()
+    result = build(options, listener)
+    # MELD's licence is not one that lets its sound travel in a report.
+    assert any("the report has no sound" in note for note in listener.notices)
+    assert "This page was made without sound" in (result.out / "audit" / "report.html").read_text("utf-8")
     missing = [row for row in rows(result.out) if row["audio"] is None]
     assert len(missing) >= 1
     assert all(row["voice_flags"] == ["clip_missing"] for row in missing)
