@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,11 @@ def test_contents_and_hashes_are_what_they_always_were(tmp_path: Path) -> None:
     }
     ((key, hashed),) = db.execute("SELECT key, schema_hash FROM requests")
     assert (key, hashed) == (asked.key, hashlib.sha256(schema.encode()).hexdigest())
+
+
+def test_several_threads_may_write(tmp_path: Path) -> None:
+    asked = [request(n) for n in range(400)]
+    with Journal(tmp_path / "j.sqlite") as journal, ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda one: journal.append([(one, reply(one))]), asked))
+        assert journal.count() == 400
+        assert journal.replies([r.key for r in asked]).keys() == {r.key for r in asked}

@@ -4,7 +4,7 @@ import pytest
 
 from remelt import prompting
 from remelt.errors import InputError
-from remelt.labels import MELT
+from remelt.labels import LABEL_SETS, MELT
 from remelt.records import Reply, Request, Utterance, Verdict
 
 PUBLISHED = """Given the following line of dialogue from a Friends character, the format will be:
@@ -63,9 +63,11 @@ def test_the_published_prompt_is_verbatim() -> None:
 
 @pytest.mark.parametrize("name", prompting.names())
 def test_every_prompt_renders(name: str) -> None:
-    messages, _ = prompting.render(prompting.load(name), line(2), MELT, [line(0), line(1)])
+    prompt = prompting.load(name)
+    labels = LABEL_SETS[prompt.labels or "melt"]
+    messages, _ = prompting.render(prompt, line(2), labels, [line(0), line(1)])
     assert "This is line 2." in messages[-1].content
-    assert "Surprise" in messages[0].content
+    assert all(label in messages[0].content for label in labels.prompt_order)
 
 
 @pytest.mark.parametrize(

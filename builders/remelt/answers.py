@@ -2,7 +2,8 @@
 
 Code fences, thoughts and text around the JSON are tolerated and noted; a label off the list never becomes a
 neighbour. Where a schema wants fields written before the label (`x-remelt-before-label`), an answer that
-begins with the label is invalid: its reasoning would be made up afterwards.
+begins with the label is invalid: its reasoning would be made up afterwards. Where it says that the answer is
+given in words (`x-remelt-answer`), the reply is searched for the one option that it names.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ from . import resources
 from .errors import InputError, bad_value
 from .labels import LabelSet
 from .records import Reply, Request, Verdict
+from .words_answers import excerpt, read_words, without_thoughts
 
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n?(.*?)```", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_THOUGHT = re.compile(r"<(think|thinking)>.*?</\1>", re.DOTALL)
-_THINKING = re.compile(r"<(?:think|thinking)>")
-_THOUGHT_ENDS = re.compile(r"</(?:think|thinking)>")
 _LABELS = ["$labels"]
 _LABEL_KEY = "x-remelt-label"
 _BEFORE_KEY = "x-remelt-before-label"
+_ANSWER_KEY = "x-remelt-answer"
+_SPELLINGS_KEY = "x-remelt-spellings"
+_WORDS = "words"
 _MOST_STARTS = 40
 _DEEPEST = 32
 _MOST_PROBLEMS = 5
@@ -43,11 +45,12 @@ def load_schema(name: str, labels: LabelSet) -> dict[str, Any]:
 
     Args:
         name: a file of `schemas/` without its ending, or a path that ends in `.json`.
-        labels: replaces `["$labels"]` wherever it stands as an `enum`.
+        labels: replaces `["$labels"]` wherever it stands as an `enum`; a set that spells its labels otherwise
+            in prompts says so in `x-remelt-spellings`.
 
     Raises:
-        InputError: no such schema, not a JSON Schema (2020-12), no label field, or a field that it wants
-            before the label stands after it or need not be given.
+        InputError: no such schema, not a JSON Schema (2020-12), no label field, a field that it wants before
+            the label stands after it or need not be given, or an answer in words that is more than a label.
     """
     path = Path(name) if name.endswith(".json") else resources.find("schemas", f"{name}.json")
     try:
@@ -60,6 +63,8 @@ def load_schema(name: str, labels: LabelSet) -> dict[str, Any]:
     except jsonschema.SchemaError as error:
         raise InputError(f"{path}: not a JSON Schema (2020-12): {error.message}") from error
     schema = {key: _inject(value, list(labels.prompt_order)) for key, value in schema.items()}
+    if labels.spellings:
+        schema[_SPELLINGS_KEY] = dict(labels.spellings)
     label_field = schema.get(_LABEL_KEY)
     if not isinstance(label_field, str) or _property(schema, label_field) is None:
         raise InputError(
@@ -67,6 +72,12 @@ def load_schema(name: str, labels: LabelSet) -> dict[str, Any]:
             f"it is {label_field!r}"
         )
     _check_order(schema, label_field, path)
+    kind = schema.get(_ANSWER_KEY)
+    if kind is not None and (kind != _WORDS or list(schema["properties"]) != [label_field]):
+        raise InputError(
+            f"{path}: Bad {_ANSWER_KEY!r} {kind!r}, expected {_WORDS!r} in a schema whose one property is "
+            f"the label; this one has {list(schema['properties'])!r}"
+        )
     return schema
 
 
@@ -121,6 +132,8 @@ class Checker:
     >>> from remelt.labels import MELT
     >>> Checker(load_schema("label", MELT), MELT).judge('```json\\n{"label": "joy"}\\n```').notes
     ('code_fence', 'label_case')
+    >>> Checker(load_schema("option", MELT), MELT).judge("It is joy.").label
+    'joy'
     """
 
     def __init__(self, schema: Mapping[str, Any], labels: LabelSet) -> None:
@@ -131,6 +144,8 @@ class Checker:
         self._label_path = str(schema[_LABEL_KEY]).split(".")
         self._before = [(name, name.split(".")) for name in schema.get(_BEFORE_KEY, ())]
         self._echo = schema.get("x-remelt-echo")
+        self._in_words = schema.get(_ANSWER_KEY) == _WORDS
+        self._names = {*labels.prompt_order, *labels.spellings, *labels.labels}
 
     def check(self, request: Request, reply: Reply) -> Verdict:
         """The verdict on a reply: parsed, validated, label on the list, echoed speaker compared."""
@@ -146,6 +161,8 @@ class Checker:
         """The verdict on a raw text (see `check`)."""
         answers, notes, problem = parse(raw, prefill)
         cut = finish_reason == "length"
+        if self._in_words and not any(self._label_path[0] in answer for answer in answers):
+            return self._judge_words(raw, cut)
         if not answers:
             if cut:
                 problem = f"the reply was cut off at the token limit; {problem}"
@@ -186,6 +203,16 @@ class Checker:
             flags = ("character_mismatch",)
         return Verdict(status="valid", answer=answer, label=label, notes=notes, flags=flags)
 
+    def _judge_words(self, raw: str, cut: bool) -> Verdict:
+        """The verdict on an answer in words: it must name exactly one of the options."""
+        found = read_words(raw, self._labels, self._names)
+        if found.problem:
+            start = "the reply was cut off at the token limit; " if cut else ""
+            return Verdict("invalid", problems=(start + found.problem,), notes=found.notes)
+        answer = {self._label_path[0]: self._labels.spelled(found.label)}
+        notes = (*found.notes, "finish_length") if cut else found.notes
+        return Verdict("valid", answer, found.label, notes=notes)
+
     def _normalise_label(self, answer: dict[str, Any]) -> tuple[dict[str, Any], str | None, bool]:
         node: Any = answer
         for part in self._label_path[:-1]:
@@ -194,7 +221,7 @@ class Checker:
         label = self._labels.parse(value) if isinstance(value, str) else None
         if label is None:
             return answer, None, False
-        spelling = next(s for s in self._labels.prompt_order if s.casefold() == label)
+        spelling = self._labels.spelled(label)
         if value == spelling:
             return answer, label, False
         answer = copy.deepcopy(answer)
@@ -230,30 +257,14 @@ def parse(raw: str, prefill: str = "") -> tuple[list[dict[str, Any]], tuple[str,
         return [], (), "the reply is empty"
     if (found := _whole(text)) is not None:
         return [found], (), ""
-    said = _without_thoughts(text)
+    said = without_thoughts(text)
     if said is None:
-        return [], ("think_block",), f"the reply ends before its thoughts do: {_excerpt(text)}"
+        return [], ("think_block",), f"the reply ends before its thoughts do: {excerpt(text)}"
     notes = ("think_block",) if said != text else ()
     if notes and (found := _whole(said)) is not None:
         return [found], notes, ""
     objects, around, problem = _inside(said)
     return objects, (*notes, *around), problem
-
-
-def _without_thoughts(text: str) -> str | None:
-    """What follows a block of thoughts, in which JSON is no answer; None where the block does not end.
-
-    Some chat templates write the opening tag themselves, and the reply begins inside the block.
-
-    >>> _without_thoughts('<think>perhaps {"label": "Joy"}</think>\\n{"label": "Fear"}')
-    '{"label": "Fear"}'
-    """
-    if match := _THOUGHT.match(text):
-        return text[match.end() :].strip()
-    if _THINKING.match(text):
-        return None
-    end = _THOUGHT_ENDS.search(text)
-    return text[end.end() :].strip() if end and text[0] not in "{`" else text
 
 
 def _inside(text: str) -> tuple[list[dict[str, Any]], tuple[str, ...], str]:
@@ -266,7 +277,7 @@ def _inside(text: str) -> tuple[list[dict[str, Any]], tuple[str, ...], str]:
         return fenced, ("code_fence", "text_around_json") if around else ("code_fence",), ""
     if outermost := _outermost(text):
         return outermost, ("text_around_json",), ""
-    return [], (), f"the reply holds no complete JSON object: {_excerpt(text)}"
+    return [], (), f"the reply holds no complete JSON object: {excerpt(text)}"
 
 
 def _precedes(first: list[str], second: list[str], answer: Mapping[str, Any]) -> bool:
@@ -373,11 +384,7 @@ def _closing(text: str, place: int) -> int:
 
 def _sentence(error: jsonschema.ValidationError) -> str:
     path = ".".join(str(p) for p in error.absolute_path)
-    return f"{path}: {_excerpt(error.message)}" if path else _excerpt(error.message)
-
-
-def _excerpt(text: str, most: int = 300) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
+    return f"{path}: {excerpt(error.message)}" if path else excerpt(error.message)
 
 
 def same_speaker(echoed: str, speaker: str) -> bool:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -150,6 +151,8 @@ class Journal:
         self.full = False
         self._schema: tuple[Mapping[str, Any], str, str] | None = None
         self._hold: int | None = None
+        # Several annotators' replies come from a thread each, and a transaction is one thread's alone.
+        self._writing = threading.RLock()
         self._reserve = path.parent / _RESERVE
         try:
             if read_only:
@@ -231,17 +234,18 @@ class Journal:
         Raises:
             JournalFull: there is no space even so; none of the batch is stored.
         """
-        try:
-            self._commit(batch)
-        except (sqlite3.Error, OverflowError) as error:
-            if not isinstance(error, sqlite3.Error) or not _is_full(error):
-                raise Interrupted(f"The journal {self.path} cannot be written: {error}") from error
-            self.full = True
-            self._reserve.unlink(missing_ok=True)
+        with self._writing:
             try:
                 self._commit(batch)
-            except sqlite3.OperationalError as again:
-                raise JournalFull(f"No space left for the journal {self.path}: {again}") from again
+            except (sqlite3.Error, OverflowError) as error:
+                if not isinstance(error, sqlite3.Error) or not _is_full(error):
+                    raise Interrupted(f"The journal {self.path} cannot be written: {error}") from error
+                self.full = True
+                self._reserve.unlink(missing_ok=True)
+                try:
+                    self._commit(batch)
+                except sqlite3.OperationalError as again:
+                    raise JournalFull(f"No space left for the journal {self.path}: {again}") from again
 
     def _commit(self, batch: Sequence[tuple[Request, Reply]]) -> None:
         replies = [reply for _, reply in batch if reply.failure != "error"]
@@ -302,14 +306,15 @@ class Journal:
             Interrupted: it cannot be stored.
         """
         try:
-            if self._hold is not None:
-                self._db.execute("UPDATE failures SET cost = ? WHERE id = ?", (cost, self._hold))
-            elif cost:
-                held = self._db.execute(_INSERT_FAILURE, ("", "", 0, _HELD, 0, "", cost))
-                self._hold = held.lastrowid
-            if final:
-                self._db.execute("DELETE FROM failures WHERE id = ? AND cost = 0", (self._hold,))
-                self._hold = None
+            with self._writing:
+                if self._hold is not None:
+                    self._db.execute("UPDATE failures SET cost = ? WHERE id = ?", (cost, self._hold))
+                elif cost:
+                    held = self._db.execute(_INSERT_FAILURE, ("", "", 0, _HELD, 0, "", cost))
+                    self._hold = held.lastrowid
+                if final:
+                    self._db.execute("DELETE FROM failures WHERE id = ? AND cost = 0", (self._hold,))
+                    self._hold = None
         except sqlite3.OperationalError as error:
             raise Interrupted(f"The journal {self.path} cannot be written: {error}") from error
 
@@ -327,17 +332,18 @@ class Journal:
             Interrupted: it cannot be stored for another reason.
         """
         db = self._db
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            yield db
-            db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if _is_full(error):
-                raise JournalFull(f"No space left for the journal {self.path}: {error}") from error
-            raise Interrupted(f"The journal {self.path} cannot be written: {error}") from error
-        finally:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+        with self._writing:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                if _is_full(error):
+                    raise JournalFull(f"No space left for the journal {self.path}: {error}") from error
+                raise Interrupted(f"The journal {self.path} cannot be written: {error}") from error
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a SELECT, from the connection for look-ups."""

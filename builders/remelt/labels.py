@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .errors import InputError, bad_value
@@ -16,11 +17,15 @@ class LabelSet:
         name: how options and manifests call it.
         labels: in the fixed order of ClassLabel columns and matrices (lower case).
         prompt_order: as prompts and answer schemas spell and order them.
+        spellings: the prompt's own words (case-folded) for labels that it calls otherwise.
+        reject: labels by which an annotator says that none of the others fits.
     """
 
     name: str
     labels: tuple[str, ...]
     prompt_order: tuple[str, ...]
+    spellings: Mapping[str, str] = field(default_factory=dict, hash=False)
+    reject: tuple[str, ...] = ()
 
     def parse(self, value: str) -> str | None:
         """The canonical label for a spelling of it, else None; nothing is mapped to a neighbour.
@@ -29,7 +34,16 @@ class LabelSet:
         ('joy', None)
         """
         folded = value.strip().casefold()
+        folded = self.spellings.get(folded, folded)
         return folded if folded in self.labels else None
+
+    def spelled(self, label: str) -> str:
+        """How prompts and answer schemas spell a label of the set.
+
+        >>> FENG.spelled("sadness"), MELT.spelled("sadness")
+        ('sad', 'Sadness')
+        """
+        return next(name for name in self.prompt_order if self.parse(name) == label)
 
 
 MELT = LabelSet(
@@ -38,7 +52,23 @@ MELT = LabelSet(
     prompt_order=("Anger", "Disgust", "Sadness", "Joy", "Neutral", "Surprise", "Fear"),
 )
 
-LABEL_SETS: Mapping[str, LabelSet] = {s.name: s for s in (MELT,)}
+# Feng and Narayanan 2023, section 3: the options of the prompt; `other` rejects the utterance.
+FENG = LabelSet(
+    name="feng",
+    labels=("anger", "joy", "neutral", "other", "sadness"),
+    prompt_order=("neutral", "sad", "angry", "happy", "other"),
+    spellings={"angry": "anger", "happy": "joy", "sad": "sadness"},
+    reject=("other",),
+)
+
+# Dutta and Ganapathy 2025 (MERITS-L): what the pre-training labels are chosen from.
+SENTIMENT = LabelSet(
+    name="sentiment",
+    labels=("negative", "neutral", "positive"),
+    prompt_order=("positive", "negative", "neutral"),
+)
+
+LABEL_SETS: Mapping[str, LabelSet] = {s.name: s for s in (MELT, FENG, SENTIMENT)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +179,21 @@ LABEL_MAPS: Mapping[str, LabelMap] = {
         ),
     )
 }
+
+
+def words_in(text: str, names: Iterable[str]) -> list[tuple[int, str]]:
+    """Where names stand in a text as whole words, whatever their case; parts of compounds do not count.
+
+    >>> words_in("Sad. Unhappy, not non-neutral", ["happy", "neutral", "sad"])
+    [(0, 'Sad')]
+    """
+    # The longest first, so that `pleasant surprise` is no `surprise`.
+    ways = "|".join(
+        r"\s+".join(map(re.escape, name.split())) for name in sorted(names, key=len, reverse=True)
+    )
+    whole = rf"(?<![\w'’])(?<!\w-)(?:{ways})(?![\w])(?!-\w)"
+    found = re.finditer(whole, text, re.IGNORECASE) if ways else ()
+    return [(match.start(), " ".join(match.group().split())) for match in found]
 
 
 def custom_label_set(labels: list[str]) -> LabelSet:

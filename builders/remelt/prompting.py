@@ -1,7 +1,7 @@
 """Prompt files: reading, checking and rendering them.
 
 A prompt file is Markdown with YAML front matter (`name, version, description, source, fields, schema,
-prefill, turns`) and sections that begin with a line `[[system]]` or `[[user]]`. Sections are Jinja2
+prefill, turns, labels`) and sections that begin with a line `[[system]]` or `[[user]]`. Sections are Jinja2
 templates; an utterance's text is inserted once and never read as a template.
 """
 
@@ -22,7 +22,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from . import resources
 from .errors import InputError, bad_value
-from .labels import LabelSet
+from .labels import LABEL_SETS, LabelSet
 from .records import Message, Reply, Request, Utterance, Verdict, digest
 
 FIELDS = (
@@ -39,7 +39,7 @@ FIELDS = (
     "duration",
     "problems",
 )
-_FRONT_KEYS = {"name", "version", "description", "source", "fields", "schema", "prefill", "turns"}
+_FRONT_KEYS = {"name", "version", "description", "source", "fields", "schema", "prefill", "turns", "labels"}
 _REQUIRED_KEYS = ("name", "version", "source", "fields")
 _SECTION = re.compile(r"^\[\[(\w+)\]\][ \t]*\n", re.MULTILINE)
 _REPAIR_QUOTE = 2000
@@ -59,6 +59,7 @@ class Prompt:
         schema: name of the answer schema in `schemas/`, without the ending; empty for the repair prompt.
         prefill: template of the assistant's first characters; empty where the prompt has none.
         turns: how many previous turns of the dialogue the prompt shows.
+        labels: name of the label set that the prompt was made for; empty for any.
         sections: (role, template) in file order.
         text: the whole file.
         path: where it was read.
@@ -75,6 +76,7 @@ class Prompt:
     sections: tuple[tuple[Literal["system", "user"], str], ...]
     text: str
     path: Path
+    labels: str = ""
 
     @property
     def sha256(self) -> str:
@@ -105,9 +107,14 @@ def load(name: str) -> Prompt:
     return parse(found[0])
 
 
-def load_repair() -> Prompt:
-    """The prompt of the repair turn."""
-    return parse(resources.find("prompts", "repair.md"))
+def load_repair(schema: Mapping[str, Any] | None = None) -> Prompt:
+    """The prompt of the repair turn.
+
+    Args:
+        schema: the answer's; one that is given in words is asked for again in words.
+    """
+    words = (schema or {}).get("x-remelt-answer") == "words"
+    return parse(resources.find("prompts", "repair-words.md" if words else "repair.md"))
 
 
 def parse(path: Path) -> Prompt:
@@ -141,6 +148,7 @@ def parse(path: Path) -> Prompt:
         sections=sections,
         text=text,
         path=path,
+        labels=str(front.get("labels") or ""),
     )
     _check_fields(prompt)
     return prompt
@@ -161,6 +169,8 @@ def _checked_front(front: Any, path: Path) -> Mapping[str, Any]:
     turns = front.get("turns", 0)
     if not isinstance(turns, int) or turns < 0:
         raise InputError(f"{path}: Bad turns {turns!r}, expected a whole number from 0")
+    if front.get("labels") and front["labels"] not in LABEL_SETS:
+        raise InputError(f"{path}: {bad_value('labels', front['labels'], LABEL_SETS)}")
     return front
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-Stage = Literal["selection", "annotation"]
+Stage = Literal["selection", "annotation", "resolution"]
 Status = Literal["valid", "invalid", "refused", "error"]
 
 
@@ -329,6 +329,55 @@ class Annotation:
     @property
     def verdict(self) -> Verdict:
         return self.verdicts[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What one source said of an utterance.
+
+    Attributes:
+        source: the annotator's name, or the rater's.
+        label: in the label set's names; None where the source gave no usable answer.
+        kind: whether a model or a person said it.
+        probabilities: label -> share of the source's belief, adding up to 1; empty where it does not tell.
+    """
+
+    source: str
+    label: str | None
+    kind: Literal["model", "human"] = "model"
+    probabilities: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What several votes on an utterance come to.
+
+    Attributes:
+        utterance_id: whose votes they are.
+        label: None where the rule does not decide.
+        rule: the rule's name (`majority`, `dawid_skene`, ...).
+        decided_by: how the label came about (`majority`, `plurality`, `tie:first`, `human:ann`, ...); empty
+            where it did not.
+        share: the label's part of the votes that counted, in [0, 1]; without a label that of the leading
+            one; None without votes.
+        entropy: of `distribution`, in bits; None without votes.
+        distribution: label -> share, adding up to 1; labels without any share may be left out.
+        votes: every vote, in the order of the sources, those without a label too.
+        reason: why there is no label (`no_votes`, `quorum`, `no_majority`, `tie`, `rejected`,
+            `no_rater`, `disagreement`); empty with one.
+        detail: the reason as a sentence.
+    """
+
+    utterance_id: str
+    label: str | None
+    rule: str
+    decided_by: str = ""
+    share: float | None = None
+    entropy: float | None = None
+    distribution: Mapping[str, float] = field(default_factory=dict, hash=False)
+    votes: tuple[Vote, ...] = ()
+    reason: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def ask(number: int, words: str, **parameters: Any) -> Request:
         number,
         messages=(Message("system", SYSTEM), Message("user", words)),
         schema=SCHEMA,
-        parameters={"temperature": 1.0, "max_tokens": 60, "seed": number, **parameters},
+        parameters={"temperature": 1.0, "max_tokens": 160, "seed": number, **parameters},
     )
 
 

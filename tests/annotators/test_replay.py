@@ -135,7 +135,7 @@ def test_one_file_per_split(tmp_path: Path, labels: Path) -> None:
 
 def test_a_file_without_splits_needs_one_split(labels: Path) -> None:
     for splits in ((), ("train", "test")):
-        with pytest.raises(InputError, match=r"labels\.csv, row 1: the rows name no split .*replay:train="):
+        with pytest.raises(InputError, match=r"labels\.csv, line 2: the rows name no split .*replay:train="):
             replay(labels, *splits)
 
 
@@ -206,14 +206,14 @@ def test_json_lines_and_parquet(tmp_path: Path) -> None:
         ("a.csv", "Dialogue_ID,Utterance_ID,label\n", "holds no rows"),
         ("a.csv", "Dialogue_ID,label\n0,joy\n", r"has no key: .*it has \['Dialogue_ID', 'label'\]"),
         ("a.csv", "Dialogue_ID,Utterance_ID,gold\n0,1,joy\n", r"no label column .*'gold'"),
-        ("a.csv", "Dialogue_ID,Utterance_ID,label\n0,,joy\n", "row 1: an empty"),
-        ("a.csv", "filename,label\nfoo.wav,joy\n", "row 1: bad key 'foo.wav'"),
-        ("a.csv", "Dialogue_ID,Utterance_ID,label\n0,1,joy\n0,1,fear\n", "row 2: .*twice with different"),
+        ("a.csv", "Dialogue_ID,Utterance_ID,label\n0,,joy\n", "line 2: an empty"),
+        ("a.csv", "filename,label\nfoo.wav,joy\n", "line 2: bad key 'foo.wav'"),
+        ("a.csv", "Dialogue_ID,Utterance_ID,label\n0,1,joy\n0,1,fear\n", "line 3: .*twice with different"),
         ("a.csv", "Dialogue_ID,Utterance_ID,label\n0,1,joy,x\n", "line 2: more cells"),
         ("a.csv", f'Dialogue_ID,Utterance_ID,label\n0,1,"{"x" * 200_000}"\n', "line 2: not a table"),
         ("a.jsonl", '{"id": 1}\n{"id"', "line 2: not JSON"),
         ("a.jsonl", "[1, 2]", "must be a JSON object"),
-        ("a.jsonl", '{"id": "a", "raw": "b", "attempt": "first"}', "row 1: not a reply"),
+        ("a.jsonl", '{"id": "a", "raw": "b", "attempt": "first"}', "line 1: not a reply"),
         ("a.parquet", "PAR1", "cannot be read as Parquet"),
         ("a.sqlite", "not a journal, though long enough to be one", "cannot be used as a remelt journal"),
         ("a.xlsx", "PK", r"Bad ending of a file to replay 'a.xlsx', expected one of \['.csv'"),

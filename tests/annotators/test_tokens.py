@@ -44,7 +44,16 @@ def test_without_network_tokens_are_estimated_and_it_says_how_to_help(no_encodin
     assert counted.count("twelve bytes") == 3
 
 
-def test_a_network_that_never_answers_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_here_is_waited_for(encodings: Path) -> None:
+    tokens._loaded.cache_clear()
+    assert tokens.counting("gpt-4o", patience=1e-6).exact
+    tokens._loaded.cache_clear()
+
+
+def test_a_network_that_never_answers_is_waited_for_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     hang, calls = threading.Event(), []
 
     def silent(name: str) -> None:

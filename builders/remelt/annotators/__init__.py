@@ -5,7 +5,8 @@ An annotator's specification is its scheme and, after `/` or `:`, what the schem
 A new annotator is one module here with a `SCHEME` and a function
 `create(spec: str, options: AnnotatorOptions) -> Annotator`; it imports heavy packages inside functions,
 because all annotator modules are read to find the one that is asked for. `FORM` says how a specification
-looks, `FORMATS` which answer formats it takes (see `base.USUAL_FORMATS`).
+looks, `FORMATS` which answer formats it takes (see `base.USUAL_FORMATS`). `IN_PROCESS = True` says that the
+model is loaded into this computer's memory, so that several of them are asked one after the other.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..errors import InputError, bad_value
 from ..protocols import Annotator
 from .base import USUAL_FORMATS, AnnotatorOptions
 
-__all__ = ["AnnotatorOptions", "create", "schemes"]
+__all__ = ["AnnotatorOptions", "create", "in_process", "scheme", "schemes"]
 
 _SPEC = re.compile(r"(?P<scheme>[^/:]*)(?:[/:](?P<rest>.*))?", re.DOTALL)
 
@@ -51,18 +52,35 @@ def create(spec: str, options: AnnotatorOptions) -> Annotator:
         InputError: the scheme is unknown (the message lists the choices), or the rest is not what the
             scheme needs.
     """
-    match = _SPEC.fullmatch(spec.strip())
-    scheme = match["scheme"] if match else spec
-    known = schemes()
-    if scheme not in known:
+    name, known = scheme(spec), schemes()
+    if name not in known:
         raise InputError(bad_value("annotator", spec, [_form(s) for s in known]))
-    formats = getattr(known[scheme], "FORMATS", USUAL_FORMATS)
+    formats = getattr(known[name], "FORMATS", USUAL_FORMATS)
     if options.answer_format not in formats:
-        raise InputError(bad_value(f"answer format of {_form(scheme)}", options.answer_format, formats))
-    build: Callable[[str, AnnotatorOptions], Annotator] = known[scheme].create
+        raise InputError(bad_value(f"answer format of {_form(name)}", options.answer_format, formats))
+    build: Callable[[str, AnnotatorOptions], Annotator] = known[name].create
     return build(spec.strip(), options)
 
 
-def _form(scheme: str) -> str:
+def scheme(spec: str) -> str:
+    """What stands before the first `/` or `:` of a specification.
+
+    >>> scheme("openai/gpt-4o"), scheme("mock:invalid=0.1"), scheme("mock")
+    ('openai', 'mock', 'mock')
+    """
+    match = _SPEC.fullmatch(spec.strip())
+    return match["scheme"] if match else spec
+
+
+def in_process(spec: str) -> bool:
+    """Whether the annotator loads its model into this computer's memory.
+
+    >>> in_process("local/smollm2"), in_process("openai/gpt-4o")
+    (True, False)
+    """
+    return bool(getattr(schemes().get(scheme(spec)), "IN_PROCESS", False))
+
+
+def _form(name: str) -> str:
     """How a specification of this scheme looks, as its module says it."""
-    return str(getattr(schemes()[scheme], "FORM", scheme))
+    return str(getattr(schemes()[name], "FORM", name))

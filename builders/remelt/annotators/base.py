@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import InputError, bad_value
 from ..protocols import BatchOptions
@@ -26,6 +27,15 @@ ANSWER_FORMATS: tuple[AnswerFormat, ...] = (
 USUAL_FORMATS = ANSWER_FORMATS[:6]
 
 
+def in_words(schema: Mapping[str, Any]) -> bool:
+    """Whether an answer is given in words; then its schema says what an object instead of them looks like.
+
+    >>> in_words({"x-remelt-answer": "words"}), in_words({"type": "object"})
+    (True, False)
+    """
+    return schema.get("x-remelt-answer") == "words"
+
+
 @dataclass(frozen=True, slots=True)
 class AnnotatorOptions:
     """How to reach and use an annotator; what shapes an answer (temperature, ...) is in each request.
@@ -36,10 +46,10 @@ class AnnotatorOptions:
             has an hour at least.
         answer_format: how the JSON structure is asked for: by `response_format` (json_schema, json_object),
             by the server's grammar fields (grammar), by giving the answer's first characters (prefill), by
-            the prompt alone (prompt), or auto:
-            json_schema, then json_object, then prompt, as far as the server takes them (openai, local), or
-            grammar (hf). With scoring and scoring-plain nothing is written: the labels' probabilities are
-            compared, with or without calibration (hf).
+            the prompt alone (prompt), or auto: json_schema, then json_object, then prompt, as far as the
+            server takes them (openai, local), or grammar (hf); the prompt alone for an answer in words.
+            With scoring and scoring-plain nothing is written: the labels' probabilities are compared, with
+            or without calibration (hf).
         concurrency: requests in flight at most; the connection pool is made to fit (openai, local).
         seed: seed of the mock annotator where its specification names none (mock).
         threads: processor threads of a model in this process (local, hf).

@@ -20,6 +20,7 @@ from .openai_chat import OpenAIChat
 _LENGTH = "x-remelt-max-length"
 SCHEME = "local"
 FORM = "local/smollm2, local/PATH.gguf, local/HUB_ID"
+IN_PROCESS = True
 
 _ENDPOINT = "local"
 # A large model on few threads needs minutes for a reply, and a model in this process is never out of reach.

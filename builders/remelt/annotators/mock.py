@@ -18,13 +18,14 @@ from typing import Any
 from ..errors import InputError, RequestRejected, TransientError, bad_value
 from ..protocols import Annotator
 from ..records import Message, Reply, Request
-from .base import AnnotatorOptions
+from .base import AnnotatorOptions, in_words
 
 SCHEME = "mock"
 FORM = "mock[:invalid=SHARE,...]"
 
 _INVALID = ("off_list", "broken", "missing", "prose", "cut_off")
 _ODD = ("fences", "text_around", "label_case", "wrong_character")
+_SPOILED_WORDS = {"off_list": "frustration", "prose": "It sounds rather calm to me.", "cut_off": "The emo"}
 _MAJORITY = "neutral"
 _WORDS = ("calm", "bright", "soft", "steady", "tense", "quick", "low", "warm", "sharp", "flat")
 
@@ -158,7 +159,13 @@ class Mock:
         if number < settings.odd:
             kind = _ODD[int(number / settings.odd * len(_ODD))]
             return self._untidy(kind, answer, request.schema), "stop", ""
-        return json.dumps(answer, ensure_ascii=False), "stop", ""
+        return self._written(answer, request.schema), "stop", ""
+
+    def _written(self, answer: dict[str, Any], schema: Mapping[str, Any]) -> str:
+        """An answer as a model would give it."""
+        if in_words(schema):
+            return str(_get(answer, str(schema.get("x-remelt-label", "label"))))
+        return json.dumps(answer, ensure_ascii=False)
 
     def _draw(self, *parts: object) -> float:
         """A number from 0 to 1 that depends on the seed and the parts alone."""
@@ -197,6 +204,8 @@ class Mock:
         return words[: int(schema.get("maxLength", len(words)))]
 
     def _spoil(self, kind: str, answer: dict[str, Any], schema: Mapping[str, Any]) -> str:
+        if in_words(schema):
+            return _SPOILED_WORDS.get(kind, "")
         text = json.dumps(answer, ensure_ascii=False)
         if kind == "off_list":
             _put(answer, str(schema.get("x-remelt-label", "label")), "Frustration")
@@ -214,9 +223,9 @@ class Mock:
             _put(answer, place, str(_get(answer, place)).upper())
         if kind == "wrong_character" and schema.get("x-remelt-echo"):
             _put(answer, str(schema["x-remelt-echo"]), "Somebody Else")
-        text = json.dumps(answer, ensure_ascii=False)
+        text = self._written(answer, schema)
         if kind == "fences":
-            return f"```json\n{text}\n```"
+            return f"```{'' if in_words(schema) else 'json'}\n{text}\n```"
         return f"Here is the answer: {text} I hope this helps." if kind == "text_around" else text
 
 

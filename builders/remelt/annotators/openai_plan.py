@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..records import Message, Request
-from .base import AnnotatorOptions, AnswerFormat
+from .base import AnnotatorOptions, AnswerFormat, in_words
 from .openai_errors import ServerSaid
 
 # One of these is understood by llama.cpp, by vLLM, by older vLLM; each passes over the others.
@@ -40,6 +40,7 @@ class Plan:
 
     Attributes:
         answer_format: how the JSON structure is asked for.
+        auto: whether nobody chose it; an answer in words is then asked for by the prompt alone.
         dropped: parameters that are not sent.
         renamed: True where max_tokens is sent as max_completion_tokens.
         turned: True where the server has refused the other of these two names already.
@@ -53,6 +54,11 @@ class Plan:
     turned: bool = False
     bare: bool = False
     alternatives: int = 0
+    auto: bool = False
+
+    def asked(self, request: Request) -> AnswerFormat:
+        """How the structure of this request's answer is asked for."""
+        return "prompt" if self.auto and in_words(request.schema) else self.answer_format
 
     def noted(self, request: Request) -> str:
         """What is notable about how a request was sent; empty for nothing."""
@@ -60,15 +66,14 @@ class Plan:
         parts = [f"sent without {name}" for name in self.dropped if name in asked]
         if self.renamed and "max_tokens" in asked and "max_tokens" not in self.dropped:
             parts.append("max_tokens sent as max_completion_tokens")
-        if self.answer_format == "json_object" and not self.bare:
+        if self.asked(request) == "json_object" and not self.bare:
             parts.append("json_object sent with the schema")
         return "; ".join(parts)
 
     def means(self, request: Request) -> str:
         """The word for `Reply.means`."""
-        if self.answer_format == "prefill" and not request.prefill:
-            return "prompt"
-        return self.answer_format
+        asked = self.asked(request)
+        return "prompt" if asked == "prefill" and not request.prefill else asked
 
     def body(
         self,
@@ -111,17 +116,18 @@ class Plan:
 
     def _structure(self, request: Request, schema: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that ask for the answer's structure."""
-        if self.answer_format == "json_schema":
+        asked = self.asked(request)
+        if asked == "json_schema":
             return {"response_format": {"type": "json_schema", "json_schema": schema}}
-        if self.answer_format == "json_object":
+        if asked == "json_object":
             bare = {"type": "json_object"}
             return {"response_format": bare if self.bare else {**bare, "schema": schema["schema"]}}
-        if self.answer_format == "grammar":
+        if asked == "grammar":
             named = {"structured_outputs": {"json": schema["schema"]}}
             return {
                 name: named.get(name, schema["schema"]) for name in GRAMMAR_FIELDS if name not in self.dropped
             }
-        return dict(_CONTINUE) if self.answer_format == "prefill" and request.prefill else {}
+        return dict(_CONTINUE) if asked == "prefill" and request.prefill else {}
 
 
 def first_plan(model: str, options: AnnotatorOptions, reasoning: bool = False) -> tuple[Plan, list[str]]:
@@ -135,6 +141,7 @@ def first_plan(model: str, options: AnnotatorOptions, reasoning: bool = False) -
     plan = Plan(
         "json_schema" if options.answer_format == "auto" else options.answer_format,
         alternatives=MOST_ALTERNATIVES if options.logprobs else 0,
+        auto=options.answer_format == "auto",
     )
     if not reasoning:
         return plan, []
@@ -321,7 +328,7 @@ class Negotiation:
             bid.untold = (*bid.untold, notice)
             self._tell(bid)
             return True
-        if guess and named_parameter(body, said) is None:
+        if guess and "response_format" in body and named_parameter(body, said) is None:
             change = lowered(bid.plan, said, self.auto)
         if change is None:
             return False

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import InputError, bad_value
 from ..records import Reply, canonical_json, digest
+from ..rows import SUFFIXES, Keys, Row, Table, cell, file_sha256, find, read_table
 
 LABEL_COLUMNS = ("llm_label", "new_label", "label")
-_ID = ("id", "utterance_key", "key")
-_DIALOGUE = ("dialogue_id", "dialog_id", "dialogue", "dia")
-_UTTERANCE = ("utterance_id", "utt_id", "utt")
-_FILE_NAME = ("filename", "file_name", "file", "clip")
-_SPLIT = ("split",)
 _SPEAKER = ("speaker", "speaker_name")
 _TEXT = ("utterance", "text", "transcript")
-_NAME = re.compile(r"dia(?P<dialogue>[^/]+?)_utt(?P<utterance>[^/]+?)(?:\.\w{2,5})?")
-_NAMED = re.compile(r"dia[^/]+_utt")
-_TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet")
 _JOURNALS = (".sqlite", ".sqlite3", ".db")
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -73,14 +60,14 @@ def load(path: Path, split: str | None, column: str | None) -> Source:
         return _folder(path)
     if path.suffix.casefold() in _JOURNALS:
         return _journal(path)
-    if path.suffix.casefold() not in _TABLES:
-        raise InputError(bad_value("ending of a file to replay", path.name, (*_TABLES, *_JOURNALS)))
-    rows = _rows(path)
-    if not rows:
+    if path.suffix.casefold() not in SUFFIXES:
+        raise InputError(bad_value("ending of a file to replay", path.name, (*SUFFIXES, *_JOURNALS)))
+    table = read_table(path)
+    if not table.rows:
         raise InputError(f"{path} holds no rows")
-    if {"id", "raw"} <= set(rows[0]):
-        return _from_replies(path, _sha256(path), rows)
-    return _from_labels(path, rows, split, column)
+    if {"id", "raw"} <= set(table.rows[0]):
+        return _from_replies(table, file_sha256(path))
+    return _from_labels(table, split, column)
 
 
 # -- folders and journals -------------------------------------------------------------------------
@@ -94,11 +81,11 @@ def _folder(path: Path) -> Source:
         return _journal(journal)
     if not files:
         raise InputError(f"{path} is no remelt dataset: there are no replies in {path / 'annotations'}")
-    rows = [row for file in files for row in _rows(file)]
+    rows = [row for file in files for row in read_table(file).rows]
     if not rows or not {"id", "raw"} <= set(rows[0]):
         raise InputError(f"{files[0]} holds no replies: it needs rows with the columns 'id' and 'raw'")
-    names = digest({str(f.relative_to(path)): _sha256(f) for f in files})
-    return _from_replies(path, names, rows, _prompt_name(path / "manifest.json"))
+    names = digest({str(f.relative_to(path)): file_sha256(f) for f in files})
+    return _from_replies(Table(path, rows), names, _prompt_name(path / "manifest.json"))
 
 
 def _prompt_name(manifest: Path) -> str | None:
@@ -132,12 +119,13 @@ def _journal(path: Path) -> Source:
 # -- whole replies --------------------------------------------------------------------------------
 
 
-def _from_replies(path: Path, sha256: str, rows: Sequence[Row], prompt: str | None = None) -> Source:
+def _from_replies(table: Table, sha256: str, prompt: str | None = None) -> Source:
+    path = table.path
     found: dict[str, list[tuple[Reply, str]]] = {}
     spoken: dict[str, tuple[str | None, str | None]] = {}
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(table.rows, 1):
         key = str(row["id"])
-        found.setdefault(key, []).append((_reply(path, number, row), str(row.get("annotator") or "")))
+        found.setdefault(key, []).append((_reply(table.place(number), row), str(row.get("annotator") or "")))
         spoken[key] = (_optional(row.get("speaker")), _optional(row.get("text")))
     names = {name for replies in found.values() for _, name in replies}
     if len(names) > 1:
@@ -173,7 +161,7 @@ def _is_bare_label(raw: str) -> bool:
     return isinstance(answer, dict) and set(answer) == {"label"}
 
 
-def _reply(path: Path, number: int, row: Row) -> Reply:
+def _reply(place: str, row: Row) -> Reply:
     status = str(row.get("status") or "")
     try:
         return Reply(
@@ -194,7 +182,7 @@ def _reply(path: Path, number: int, row: Row) -> Reply:
             tries=int(row.get("tries") or 1),
         )
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}, row {number}: not a reply as remelt publishes it ({error})") from None
+        raise InputError(f"{place}: not a reply as remelt publishes it ({error})") from None
 
 
 def _number(value: Any) -> int | None:
@@ -204,20 +192,25 @@ def _number(value: Any) -> int | None:
 # -- label files ----------------------------------------------------------------------------------
 
 
-def _from_labels(path: Path, rows: Sequence[Row], split: str | None, column: str | None) -> Source:
+def _from_labels(table: Table, split: str | None, column: str | None) -> Source:
+    path, rows = table.path, table.rows
     columns = list(dict.fromkeys(name for row in rows for name in row))
     label = _label_column(path, columns, column)
-    keys = _Keys(path, columns, split, rows[0])
-    speaker, text = _find(columns, _SPEAKER), _find(columns, _TEXT)
+    advice = (
+        f"the rows name no split and several are built; write replay:train={path.name},test=... or build one "
+        "split"
+    )
+    keys = Keys(path, columns, split, rows[0], advice)
+    speaker, text = find(columns, _SPEAKER), find(columns, _TEXT)
     replies: dict[str, tuple[Reply, ...]] = {}
     spoken = {}
     twice: list[str] = []
     for number, row in enumerate(rows, 1):
-        key = keys.key(number, row)
-        raw = canonical_json({"label": _cell(row.get(label))})
+        key = keys.key(table.place(number), row)
+        raw = canonical_json({"label": cell(row.get(label))})
         if key in replies:
             if replies[key][0].raw != raw:
-                raise InputError(f"{path}, row {number}: {key} comes twice with different labels")
+                raise InputError(f"{table.place(number)}: {key} comes twice with different labels")
             twice.append(key)
             continue
         replies[key] = (Reply("", key, 0, raw, path.name, "replay"),)
@@ -226,61 +219,11 @@ def _from_labels(path: Path, rows: Sequence[Row], split: str | None, column: str
     if twice:
         notices = (*notices, f"{path.name}: {len(twice)} rows come twice, such as {twice[0]}")
     pairs = {key: (who, words) for key, (who, words) in spoken.items()}
-    return Source(path, digest([_sha256(path), label]), "label", replies, pairs, notices)
-
-
-class _Keys:
-    """Finds the key columns of a label file and reads a row's key from them."""
-
-    def __init__(self, path: Path, columns: Sequence[str], split: str | None, first: Row) -> None:
-        self._path, self._split = path, split
-        self._id, self._split_column = _find(columns, _ID), _find(columns, _SPLIT)
-        self._pair = (_find(columns, _DIALOGUE), _find(columns, _UTTERANCE))
-        self._file = _find(columns, _FILE_NAME)
-        if None not in self._pair and self._id and not _NAMED.search(_cell(first.get(self._id))):
-            # A column of row numbers is often called 'id'.
-            self._id = None
-        if self._id is None and None in self._pair and self._file is None:
-            raise InputError(
-                f"{path} has no key: it needs 'Dialogue_ID' and 'Utterance_ID', 'id', or 'filename' "
-                f"(dia0_utt3.wav); it has {list(columns)!r}"
-            )
-
-    def key(self, number: int, row: Row) -> str:
-        dialogue, utterance = self._pair
-        if self._id is not None:
-            return self._from_name(number, _cell(row.get(self._id)), row)
-        if dialogue is not None and utterance is not None:
-            pair = (_whole_number(row.get(dialogue)), _whole_number(row.get(utterance)))
-            if not all(pair):
-                raise InputError(f"{self._path}, row {number}: an empty {dialogue} or {utterance}")
-            return f"{self._split_of(number, row)}/dia{pair[0]}_utt{pair[1]}"
-        return self._from_name(number, _cell(row.get(self._file or "")), row)
-
-    def _from_name(self, number: int, name: str, row: Row) -> str:
-        match = _NAME.fullmatch(name.replace("\\", "/").rpartition("/")[2])
-        if self._id is not None and name and ("/" in name or match is None):
-            return name
-        if match is None:
-            raise InputError(
-                f"{self._path}, row {number}: bad key {name!r}, expected one like 'meld/train/dia0_utt3' "
-                "or 'dia0_utt3.wav'"
-            )
-        return f"{self._split_of(number, row)}/dia{match['dialogue']}_utt{match['utterance']}"
-
-    def _split_of(self, number: int, row: Row) -> str:
-        if self._split_column is not None and _cell(row.get(self._split_column)):
-            return _cell(row.get(self._split_column))
-        if self._split is None:
-            raise InputError(
-                f"{self._path}, row {number}: the rows name no split and several are built; write "
-                f"replay:train={self._path.name},test=... or build one split"
-            )
-        return self._split
+    return Source(path, digest([file_sha256(path), label]), "label", replies, pairs, notices)
 
 
 def _label_column(path: Path, columns: Sequence[str], asked: str | None) -> str:
-    found = _find(columns, (asked,) if asked is not None else LABEL_COLUMNS)
+    found = find(columns, (asked,) if asked is not None else LABEL_COLUMNS)
     if found is None:
         if asked is not None:
             raise InputError(f"{path}: {bad_value('label column', asked, columns)}")
@@ -291,93 +234,5 @@ def _label_column(path: Path, columns: Sequence[str], asked: str | None) -> str:
     return found
 
 
-def _find(columns: Iterable[str], names: Sequence[str]) -> str | None:
-    """The first of these names among the columns; case, spaces and hyphens do not matter."""
-    folded = {_fold(c): c for c in reversed(list(columns))}
-    return next((folded[_fold(n)] for n in names if _fold(n) in folded), None)
-
-
-def _fold(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", name.strip()).casefold()
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None or value != value else str(value).strip()
-
-
-def _whole_number(value: Any) -> str:
-    """`3` for 3, '3' and the '3.0' that a column with gaps becomes; any other id as it is."""
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", _cell(value))
-
-
 def _optional(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-# -- tables ---------------------------------------------------------------------------------------
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    suffix = path.suffix.casefold()
-    if suffix == ".parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return list(pq.ParquetFile(path).read().to_pylist())
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} cannot be read as Parquet: {error}") from error
-    text = _text(path)
-    if suffix in (".jsonl", ".ndjson", ".json"):
-        return list(_json_rows(path, text))
-    return _csv_rows(path, text)
-
-
-def _text(path: Path) -> str:
-    """The file's text; published CSVs come as UTF-8 with or without BOM, UTF-16 or cp1252."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    encodings = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252", "latin-1")
-    for encoding in encodings:
-        try:
-            return data.decode(encoding).replace("\0", "")
-        except UnicodeDecodeError:
-            continue
-    raise InputError(f"{path} is not text in UTF-8, UTF-16 or cp1252")
-
-
-def _csv_rows(path: Path, text: str) -> list[dict[str, Any]]:
-    header = text.partition("\n")[0]
-    delimiter = max("\t;,", key=header.count) if path.suffix.casefold() != ".tsv" else "\t"
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = []
-    try:
-        for row in reader:
-            if any(row.pop(None, None) or ()):
-                raise InputError(f"{path}, line {reader.line_num}: more cells than the header has columns")
-            rows.append(row)
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num + 1}: not a table ({error})") from None
-    return rows
-
-
-def _json_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
-    if text.lstrip().startswith("["):
-        lines: Iterable[tuple[int, str]] = [(1, text)]
-    else:
-        lines = ((n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip())
-    for number, line in lines:
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error})") from None
-        for row in value if isinstance(value, list) else [value]:
-            if not isinstance(row, dict):
-                raise InputError(f"{path}, line {number}: a row must be a JSON object")
-            yield row
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -4,24 +4,31 @@ A server that gives log-probabilities gives, for each token it wrote, the likeli
 the labels part, those that can only begin one label are its share; of a beginning that several labels have
 in common, the next token decides where the model went on with it, and where it did not, the labels have
 equal parts of it. Spellings count together (`Joy`, `joy`, ` Joy`), since the answer's check takes them all.
-The numbers are the model's own, before any grammar: what is no label's beginning is left out.
+The numbers are the model's own, before any grammar: what is no label's beginning is left out. An answer in
+words is read in the same way, from the option that it names on.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..labels import words_in
 from ..records import canonical_json
+from .base import in_words
 
 LABEL_KEY = "x-remelt-label"
+_SPELLINGS_KEY = "x-remelt-spellings"
 
 _SPACE = " \t\r\n"
 _DECIMALS = 6
 _MOST_STARTS = 200
+_THOUGHTS_END = ("</think>", "</thinking>")
+_NO_WORD = re.compile(r"[\W_]+")
 _decoder = json.JSONDecoder()
 
 
@@ -48,8 +55,8 @@ def from_logprobs(logprobs: Any, raw: str, schema: Mapping[str, Any], prefill: s
         prefill: the answer's first characters, which the server may have been given.
 
     Returns:
-        A JSON object from label (lower case) to natural log-probability, or an empty string where the
-        server gave none or the label is not to be found.
+        A JSON object from label (as the label set calls it) to natural log-probability, or an empty string
+        where the server gave none or the label is not to be found.
     """
     content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     entries = content if isinstance(content, list) else []
@@ -60,7 +67,7 @@ def from_logprobs(logprobs: Any, raw: str, schema: Mapping[str, Any], prefill: s
         return ""
     # Only from the label on: twenty choices at every place would cost more than all else that is done.
     tokens = (_token(entry) for entry in entries[place[0] :])
-    return as_json(_masses(tokens, place[1], schema))
+    return as_json(_masses(tokens, place[1], schema, place[2]))
 
 
 def as_json(logprobs: Mapping[str, float]) -> str:
@@ -80,6 +87,16 @@ def label_names(schema: Mapping[str, Any]) -> tuple[str, ...]:
         node = node.get("properties", {}).get(part) if isinstance(node, Mapping) else None
     names = node.get("enum", ()) if isinstance(node, Mapping) else ()
     return tuple(name for name in names if isinstance(name, str))
+
+
+def label_set_name(name: str, schema: Mapping[str, Any]) -> str:
+    """What the label set calls a label that a schema spells its own way.
+
+    >>> label_set_name("Sad", {"x-remelt-spellings": {"sad": "sadness"}}), label_set_name("Joy", {})
+    ('sadness', 'joy')
+    """
+    folded = name.casefold()
+    return str(schema.get(_SPELLINGS_KEY, {}).get(folded, folded))
 
 
 def _token(entry: Mapping[str, Any]) -> Token:
@@ -117,23 +134,30 @@ def of_reply(
         prefill: see `from_logprobs`.
 
     Returns:
-        Natural log-probability by label in lower case, without labels of no mass; empty where the label or
-        its tokens are not to be found.
+        Natural log-probability by label as the label set calls it, without labels of no mass; empty where
+        the label or its tokens are not to be found.
     """
     place = _place(raw, [token.text for token in tokens], schema, prefill)
-    return {} if place is None else _masses(tokens[place[0] :], place[1], schema)
+    return {} if place is None else _masses(tokens[place[0] :], place[1], schema, place[2])
 
 
 def _place(
     raw: str, texts: Sequence[bytes], schema: Mapping[str, Any], prefill: str
-) -> tuple[int, int] | None:
-    """The number of the token in which the label begins, and how many of its bytes come before it."""
+) -> tuple[int, int, bool] | None:
+    """The number of the token in which the label begins, how many of its bytes come before it, and whether
+    it stands among words and not in an object.
+    """
     names, path = label_names(schema), str(schema.get(LABEL_KEY, "")).split(".")
     text, given = raw, 0
     place = label_place(text, path, names)
     if place is None and prefill:
         text, given = prefill + raw, len(prefill)
         place = label_place(text, path, names)
+    worded = place is None and in_words(schema)
+    if worded:
+        text, given, prefill = raw, 0, ""
+        said = max(raw.rfind(end) for end in _THOUGHTS_END)
+        place = next((at for at, _ in words_in(raw, names) if at > said), None)
     whole = b"".join(texts)
     if given == 0 and raw.startswith(prefill) and _bytes(raw) not in whole:
         # The server repeats the prefill, which is none of the model's tokens.
@@ -144,7 +168,7 @@ def _place(
     left = shift + len(_bytes(text[given:place]))
     for number, part in enumerate(texts):
         if left < len(part):
-            return number, left
+            return number, left, worded
         left -= len(part)
     return None
 
@@ -201,27 +225,31 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-def _masses(tokens: Iterable[Token], before: int, schema: Mapping[str, Any]) -> dict[str, float]:
+def _masses(
+    tokens: Iterable[Token], before: int, schema: Mapping[str, Any], worded: bool
+) -> dict[str, float]:
     """Adds up what the tokens of the label say of all labels.
 
     Args:
         tokens: those from the one on in which the label begins.
         before: how many of that token's bytes come before the label.
         schema: the schema that lists the labels.
+        worded: the label stands among words: it ends where they do, and not at a quote.
     """
-    labels = {name.casefold(): _written(name) for name in label_names(schema)}
+    fitting = _named if worded else _fitting
+    labels = {label_set_name(name, schema): _written(name) for name in label_names(schema)}
     masses = dict.fromkeys(labels, 0.0)
     shared, begun = 1.0, b""
     for token in tokens:
         lead, before = token.text[:before], 0
-        own = _fitting(begun + token.text[len(lead) :], labels)
+        own = fitting(begun + token.text[len(lead) :], labels)
         if not own:
             # The label is spelled with escapes: its tokens cannot be told apart.
             return {}
         further = 0.0
         for text, logprob in token.choices:
-            content = _after(lead, text)
-            fit = () if content is None else _fitting(begun + content, labels)
+            content = text if worded else _after(lead, text)
+            fit = () if content is None else fitting(begun + content, labels)
             mass = shared * math.exp(min(logprob, 0.0))
             if len(fit) > 1 and fit == own:
                 further += mass
@@ -231,6 +259,10 @@ def _masses(tokens: Iterable[Token], before: int, schema: Mapping[str, Any]) -> 
         if len(own) == 1:
             break
         begun, shared = begun + token.text[len(lead) :], further
+    else:
+        # The reply ends with a label that begins another one.
+        for label, name in labels.items():
+            masses[label] += shared if worded and name == _clean(begun) else 0.0
     return {label: math.log(mass) for label, mass in masses.items() if mass > 0}
 
 
@@ -249,6 +281,23 @@ def _fitting(content: bytes, labels: Mapping[str, str]) -> tuple[str, ...]:
     if quote:
         return tuple(label for label, name in labels.items() if name == said.rstrip())
     return tuple(label for label, name in labels.items() if name.startswith(said))
+
+
+def _named(content: bytes, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """The labels that a text among words can begin, or is where something else follows in it."""
+    text = _clean(content)
+    return tuple(
+        label
+        for label, name in labels.items()
+        if name.startswith(text) or (text.startswith(name) and _NO_WORD.match(text, len(name)))
+    )
+
+
+def _clean(content: bytes) -> str:
+    """A text without what stands before its first letter: spaces, hyphens, quotes."""
+    text = content.decode("utf-8", "ignore").casefold()
+    before = _NO_WORD.match(text)
+    return text[before.end() :] if before else text
 
 
 def _written(name: str) -> str:

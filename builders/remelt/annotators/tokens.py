@@ -8,6 +8,9 @@ tokens are estimated from the text's bytes, and called an estimate wherever they
 from __future__ import annotations
 
 import functools
+import hashlib
+import os
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +26,8 @@ PER_REPLY = 3
 BYTES_PER_TOKEN = 4
 """Bytes of UTF-8 to a token; MELD's bare utterances have 3.7 (o200k_base), prompts about them 3.9 to 4.1."""
 PATIENCE = 5.0
-"""Seconds to wait for an encoding's file."""
+"""Seconds to wait for an encoding's file from the network."""
+_ADDRESS = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def _loaded(name: str, patience: float) -> tiktoken.Encoding | str:
     """The encoding, or why it cannot be had.
 
     tiktoken waits for the network without a limit, so the wait is ours; a slow download goes on beside the
-    run and is there for the next one.
+    run and is there for the next one. A file that is here already is waited for however busy the machine is.
     """
     import tiktoken
 
@@ -129,5 +133,16 @@ def _loaded(name: str, patience: float) -> tiktoken.Encoding | str:
 
     thread = threading.Thread(target=load, name="tiktoken", daemon=True)
     thread.start()
-    thread.join(patience)
+    thread.join(None if _is_here(name) else patience)
     return found[0] if found else f"no answer in {patience:g} s"
+
+
+def _is_here(name: str) -> bool:
+    """Whether tiktoken keeps the encoding's file: under the sha1 of its address, in the first of these."""
+    folder = (
+        os.environ.get("TIKTOKEN_CACHE_DIR")
+        or os.environ.get("DATA_GYM_CACHE_DIR")
+        or os.path.join(tempfile.gettempdir(), "data-gym-cache")
+    )
+    key = hashlib.sha1(_ADDRESS.format(name).encode(), usedforsecurity=False).hexdigest()
+    return os.path.isfile(os.path.join(folder, key))

@@ -5,6 +5,6 @@ from __future__ import annotations
 from .batches import annotate_in_batches
 from .core import annotate
 from .options import EngineOptions
-from .stats import Stats, Stop
+from .stats import Stats, Stop, together
 
-__all__ = ["EngineOptions", "Stats", "Stop", "annotate", "annotate_in_batches"]
+__all__ = ["EngineOptions", "Stats", "Stop", "annotate", "annotate_in_batches", "together"]

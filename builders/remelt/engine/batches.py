@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -29,6 +30,8 @@ from .submission import Submission
 _LOOKUP = 256
 _GROWTH = 1.5
 _LONGEST_HOLD = 10
+# How many runs of this process use a folder; the lock on OUT keeps other processes out.
+_runs: Counter[Path] = Counter()
 
 
 async def annotate_in_batches(
@@ -64,17 +67,20 @@ async def annotate_in_batches(
     folder = journal.path.parent / "batches"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in (*folder.glob("*.jsonl"), *folder.glob("*.results*")):
+        # What a killed process left; another annotator of this one may be using the folder.
+        for left in (*folder.glob("*.jsonl"), *folder.glob("*.results*")) if not _runs[folder] else ():
             left.unlink()
     except OSError as error:
         raise Interrupted(f"Cannot write to {folder}: {error.strerror}") from error
     rows = Rows(folder, journal, check, options.retries)
+    _runs[folder] += 1
     try:
         run = _Run(annotator, journal, rows, conversation, options, stats, stop)
         async with contextlib.aclosing(run.annotations(requests)) as annotations:
             async for annotation in annotations:
                 yield annotation
     finally:
+        _runs[folder] -= 1
         rows.close()
 
 

@@ -6,7 +6,8 @@ import asyncio
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..records import Annotation, Reply, Verdict
@@ -31,6 +32,11 @@ class Latencies:
     def add(self, seconds: float) -> None:
         self._classes[round(math.log(max(seconds, self._LEAST)) / self._WIDTH)] += 1
         self.count += 1
+
+    def take(self, other: Latencies) -> None:
+        """Adds the durations of another."""
+        self._classes.update(other._classes)
+        self.count += other.count
 
     def percentile(self, share: float) -> float | None:
         """The duration in seconds that this share of all does not pass; None without any."""
@@ -62,6 +68,8 @@ class Stats:
         batches, batch_rows: batches under way at the server, and the rows in them that it has dealt with.
         started: monotonic time at which the run began.
         finished: the same for its end; None while it runs.
+        given_up: rows that wait for nobody any more, because their annotator failed.
+        running: of several annotators together, who is at work (`gpt-4o 120/300`).
     """
 
     rows: int = 0
@@ -87,7 +95,9 @@ class Stats:
     batch_rows: int = 0
     started: float = field(default_factory=time.monotonic)
     finished: float | None = None
+    given_up: int = 0
     latencies: Latencies = field(default_factory=Latencies)
+    running: tuple[str, ...] = ()
 
     def count(self, annotation: Annotation, reused: bool) -> None:
         self.done += 1
@@ -151,6 +161,26 @@ class Stats:
             "output_tokens": self.output_tokens,
             "cost": round(self.cost, 6),
         }
+
+
+_SUMS = tuple(f.name for f in fields(Stats) if f.name not in ("started", "finished", "latencies", "running"))
+
+
+def together(parts: Sequence[Stats], running: Sequence[str] = ()) -> Stats:
+    """The runs of several annotators as one: counts are added up, the time is from the first to the last.
+
+    Args:
+        parts: at least one.
+        running: who is still at work.
+    """
+    made = Stats(**{name: sum(getattr(part, name) for part in parts) for name in _SUMS})
+    made.started = min(part.started for part in parts)
+    ends = [part.finished for part in parts if part.finished is not None]
+    made.finished = max(ends) if ends and not running else None
+    made.running = tuple(running)
+    for part in parts:
+        made.latencies.take(part.latencies)
+    return made
 
 
 class Stop:

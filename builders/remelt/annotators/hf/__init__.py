@@ -16,6 +16,7 @@ from .text import TextWriter
 
 SCHEME = "hf"
 FORM = "hf/HUB_ID, hf/FOLDER"
+IN_PROCESS = True
 FORMATS: tuple[AnswerFormat, ...] = ("auto", "grammar", "prefill", "prompt", "scoring", "scoring-plain")
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import AnnotatorError
 from ...records import Message, Reply, Request
-from ..base import AnnotatorOptions
-from ..soft_labels import LABEL_KEY, as_json, label_names
+from ..base import AnnotatorOptions, in_words
+from ..soft_labels import LABEL_KEY, as_json, label_names, label_set_name
 from .base import InProcess
 from .models import HFModel
 
@@ -91,13 +91,15 @@ class LabelScorer(InProcess):
             request_key=request.key,
             utterance_id=request.utterance.id,
             attempt=attempt,
-            raw=_answer_text(field, best),
+            raw=_answer_text(request, field, best),
             model=self.model,
             means="scoring",
             finish_reason="stop",
             input_tokens=len(asked.tokens),
             output_tokens=0,
-            label_logprobs=as_json(dict(zip(labels, logs, strict=True))),
+            label_logprobs=as_json(
+                {label_set_name(label, request.schema): p for label, p in zip(labels, logs, strict=True)}
+            ),
         )
 
     def _choice(
@@ -106,7 +108,7 @@ class LabelScorer(InProcess):
         from .scoring import choice
 
         assert self._prompts is not None
-        answers = [_answer_text(field, label) for label in labels]
+        answers = [_answer_text(request, field, label) for label in labels]
         prefill = request.prefill
         if not all(answer.startswith(prefill) for answer in answers):
             raise AnnotatorError(
@@ -149,12 +151,14 @@ def _labels(request: Request) -> tuple[str, list[str]]:
     if fields != [request.schema.get(LABEL_KEY)] or not labels:
         raise AnnotatorError(
             f"Scoring gives a label and nothing else, but this prompt's answers have the fields {fields!r}; "
-            "use a prompt whose schema is `label`, such as --prompt melt-label"
+            "use a prompt whose schema is `label` or `option`, such as --prompt melt-label"
         )
     return fields[0], list(labels)
 
 
-def _answer_text(field: str, label: str) -> str:
+def _answer_text(request: Request, field: str, label: str) -> str:
+    if in_words(request.schema):
+        return label
     return json.dumps({field: label}, ensure_ascii=False)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...records import Message, Reply, Request
+from ..base import in_words
 from ..openai_plan import sendable
 from ..soft_labels import as_json, of_reply
 from .base import InProcess
@@ -71,7 +72,8 @@ class TextWriter(InProcess):
         """How structure is asked for, and the answer's first characters."""
         if self._options.answer_format == "prefill" and request.prefill:
             return "prefill", request.prefill
-        return ("grammar" if self._options.answer_format in ("auto", "grammar") else "prompt"), ""
+        bound = ("grammar",) if in_words(request.schema) else ("auto", "grammar")
+        return ("grammar" if self._options.answer_format in bound else "prompt"), ""
 
     def _ask(
         self, request: Request, messages: tuple[Message, ...], attempt: int, prefill: str, bound: bool
