@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from .. import resources
 from ..errors import RemeltError
 from .frontmatter import card_problems, front_matter
 from .layout import AUDIT, CARD, CONFIGS, shards
 from .markdown import Markdown, code, fence, inline, link, number, percent, table
+from .panelcard import authors, caveats, panel_context
 from .parquet import write_bytes
 from .soft import SOFT
 from .summary import SplitSummary, Summary, summarise
@@ -55,8 +56,9 @@ def write_card(out: Path, manifest: Mapping[str, Any], findings: Mapping[str, An
 
 
 def render(context: Mapping[str, Any], recipe: str) -> str:
-    """The card's body from the template `cards/RECIPE.md.j2`."""
+    """The card's body from the template `cards/RECIPE.md.j2`, which extends `cards/base.md.j2`."""
     environment = Environment(
+        loader=FunctionLoader(lambda name: resources.read("cards", name)),
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,
@@ -74,20 +76,22 @@ def render(context: Mapping[str, Any], recipe: str) -> str:
         markdown=Markdown,
     )
     environment.globals["table"] = table
-    return environment.from_string(resources.read("cards", f"{recipe}.md.j2")).render(context)
+    return environment.get_template(f"{recipe}.md.j2").render(context)
 
 
 def _title(manifest: Mapping[str, Any]) -> str:
     corpus = manifest["corpus"]
-    title = f"{corpus.get('title') or corpus['name']}, relabelled by {manifest['annotator']['model']}"
+    title = f"{corpus.get('title') or corpus['name']}, relabelled by {authors(manifest)}"
     return " ".join(title.encode("utf-8", "replace").decode("utf-8").split())
 
 
 def _context(out: Path, manifest: Mapping[str, Any], summary: Summary, title: str) -> dict[str, Any]:
     corpus = manifest["corpus"]
     annotator = manifest["annotator"]
-    counts = manifest["counts"]
-    kept, quarantined = (sum(row[key] for row in counts.values()) for key in ("kept", "quarantined"))
+    counts, splits = manifest["counts"], list(manifest["splits"])
+    kept, quarantined, unresolved = (
+        sum(row.get(key, 0) for row in counts.values()) for key in ("kept", "quarantined", "unresolved")
+    )
     characters, mismatches = (
         sum(getattr(s, key) for s in summary.splits) for key in ("characters", "mismatches")
     )
@@ -95,7 +99,7 @@ def _context(out: Path, manifest: Mapping[str, Any], summary: Summary, title: st
         "title": title,
         "manifest": manifest,
         "summary": summary,
-        "splits": list(manifest["splits"]),
+        "splits": splits,
         "empty": _empty(out, manifest),
         "corpus": {
             "title": corpus.get("title") or corpus["name"],
@@ -105,7 +109,10 @@ def _context(out: Path, manifest: Mapping[str, Any], summary: Summary, title: st
             "files": [[code(name), code(hashed)] for name, hashed in corpus.get("files", {}).items()],
         },
         "counts": [
-            [code(s), *(row[k] for k in ("input", "kept", "dropped", "quarantined"))]
+            [
+                code(s),
+                *(row[k] for k in ("input", "kept", "dropped", "quarantined", "unresolved") if k in row),
+            ]
             for s, row in counts.items()
         ],
         "attrition": _attrition(manifest),
@@ -115,14 +122,17 @@ def _context(out: Path, manifest: Mapping[str, Any], summary: Summary, title: st
         ],
         "annotator": {
             "model": annotator["model"],
-            "caveat": annotator.get("caveat") or "",
             "notices": annotator.get("notices") or [],
         },
+        "authors": authors(manifest),
+        "caveats": caveats(manifest),
+        "panel": panel_context(out, manifest),
+        "example": next((split.split for split in summary.splits if split.rows), splits[0]),
         "annotator_rows": _annotator_rows(manifest),
         "prompt": manifest["prompt"],
         "quarantined": quarantined,
-        "asked": kept + quarantined,
-        "quarantined_share": quarantined / (kept + quarantined) if kept + quarantined else None,
+        "asked": (asked := kept + quarantined + unresolved),
+        "quarantined_share": quarantined / asked if asked else None,
         "characters": characters,
         "mismatches": mismatches,
         "mismatch_share": mismatches / characters if characters else None,
@@ -144,7 +154,8 @@ def audit_context(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> d
     if len(scopes) > 1:
         scopes["all"] = findings["overall"]
     figure = "change_matrix_all.png"
-    known = {*manifest["notes"], *manifest["annotator"].get("notices", ())}
+    told = (manifest["annotator"], *manifest.get("annotators", ()))
+    known = {*manifest["notes"], *(notice for part in told for notice in part.get("notices") or ())}
     return {
         "has_audit": bool(findings),
         "agreement": [_agreement(name, scope) for name, scope in scopes.items() if scope["compared"]],
@@ -241,9 +252,13 @@ def _columns(out: Path, manifest: Mapping[str, Any]) -> list[list[str]]:
         elif isinstance(feature, Audio):
             kind = f"Audio ({feature.sampling_rate} Hz)"
         else:
-            kind = f"list of {feature.feature.dtype}" if isinstance(feature, List) else str(feature.dtype)
+            kind = _list_of(feature.feature) if isinstance(feature, List) else str(feature.dtype)
         rows.append([code(name), kind])
     return rows
+
+
+def _list_of(feature: Any) -> str:
+    return f"list of {', '.join(feature)}" if isinstance(feature, Mapping) else f"list of {feature.dtype}"
 
 
 def indented_json(value: object, margin: str = "") -> str:

@@ -10,6 +10,7 @@ from ..labels import LabelSet
 from ..records import Utterance
 from .extras import ExtraColumns, check_names, data_extras, extras_of, utterance_extras
 from .fields import AnswerShape, answer_shape
+from .panel import DECIDED, ENTROPY, PANEL_COLUMNS, SHARE, VOTES
 from .soft import SOFT
 from .voice import VoiceColumns, voice_features
 
@@ -31,6 +32,7 @@ class Columns:
         integer_dialogue, integer_utterance: whether these ids are int64 columns; else they are strings.
         shape: the answer's leaves.
         soft: whether there is a column of soft labels.
+        panel: whether there are the columns of the votes; then there are soft labels too.
         extras: what only some corpora know of an utterance.
         voice: the columns of the voice; None for a dataset of words alone.
     """
@@ -43,15 +45,18 @@ class Columns:
     soft: bool = False
     extras: ExtraColumns = field(default_factory=ExtraColumns)
     voice: VoiceColumns | None = None
+    panel: bool = False
 
 
-def shape_of(schema: Mapping[str, Any], extras: ExtraColumns, voice: VoiceColumns | None) -> AnswerShape:
+def shape_of(
+    schema: Mapping[str, Any], extras: ExtraColumns, voice: VoiceColumns | None, panel: bool = False
+) -> AnswerShape:
     """The answer's leaves, under names that no other column of the build has.
 
     Raises:
         InputError: a measure or a dimension is named like another column.
     """
-    fixed = (*BEFORE_FIELDS, *AFTER_FIELDS)
+    fixed = (*BEFORE_FIELDS, *AFTER_FIELDS, *(PANEL_COLUMNS if panel else ()))
     check_names(extras.names, fixed, "attribute")
     heard = voice.names if voice else ()
     check_names(heard, (*fixed, *extras.names), "column of the voice")
@@ -64,6 +69,7 @@ def columns_of(
     schema: Mapping[str, Any],
     soft: bool = False,
     voice: VoiceColumns | None = None,
+    panel: bool = False,
 ) -> Columns:
     """Decides the columns from all utterances of a build, kept and dropped, and its answer schema.
 
@@ -73,6 +79,7 @@ def columns_of(
         schema: the answer's schema.
         soft: whether any reply carries log-probabilities of the labels.
         voice: the columns of the voice, where there is one.
+        panel: whether several annotators voted.
 
     Raises:
         InputError: two columns would have the same name.
@@ -92,10 +99,11 @@ def columns_of(
         original_labels=(*label_set.labels, *further),
         integer_dialogue=dialogue,
         integer_utterance=utterance,
-        shape=shape_of(schema, extras, voice),
-        soft=soft,
+        shape=shape_of(schema, extras, voice, panel),
+        soft=soft or panel,
         extras=extras,
         voice=voice,
+        panel=panel,
     )
 
 
@@ -117,8 +125,12 @@ def data_features(columns: Columns) -> Any:
         **dict.fromkeys(("changed", "character_match"), Value("bool")),
         "flags": List(text),
         SOFT: List(number),
+        VOTES: List(dict.fromkeys(("source", "kind", "label"), text)),
+        **dict.fromkeys((SHARE, ENTROPY), number),
+        DECIDED: text,
     }
     after = [name for name in AFTER_FIELDS if name != SOFT or columns.soft]
+    after += PANEL_COLUMNS if columns.panel else ()
     fields = {leaf.column: text for leaf in columns.shape.fields}
     return Features(
         {name: fixed[name] for name in BEFORE_FIELDS}

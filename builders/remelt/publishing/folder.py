@@ -45,7 +45,9 @@ def publish(out: Path, content: DatasetContent) -> dict[str, Any]:
     manifest = build_manifest(content)
     soft = has_soft_labels(content.annotations)
     voice = content.voice.columns if content.voice else None
-    columns = columns_of(content.utterances(), content.label_set, content.schema, soft, voice)
+    columns = columns_of(
+        content.utterances(), content.label_set, content.schema, soft, voice, content.panel is not None
+    )
     before = _earlier_files(out)
     staged: list[Staged] = []
     try:
@@ -121,8 +123,11 @@ def check_replies(out: Path) -> None:
     wanted = tuple(FOLDERS[config] for config in configs)
     names = [name for name in manifest["files"] if name.split("/")[0] in wanted]
     changed = [name for name in names if not (out / name).is_file()] or changed_files(out, manifest, names)
-    if digest(manifest["schema"]["json"]) != manifest["schema"]["sha256"]:
-        changed.append(f"{MANIFEST}: schema")
+    for part in (manifest, *manifest.get("annotators", ())):
+        if digest(part["schema"]["json"]) != part["schema"]["sha256"]:
+            changed.append(
+                f"{MANIFEST}: schema of {part['name']}" if "name" in part else f"{MANIFEST}: schema"
+            )
     if changed:
         raise InputError(
             f"{out}: {changed!r} were changed or removed after publishing; see `remelt verify {out}`"
@@ -139,9 +144,10 @@ def _place(out: Path, config: str, split: str, index: int, count: int) -> Path:
 
 
 def _tables(content: DatasetContent, columns: Columns) -> Iterator[tuple[str, str, pa.Table]]:
+    resolutions = content.panel.resolutions if content.panel else None
     for split in content.splits:
         annotations = [a for a in content.annotations if a.utterance.split == split]
-        yield "default", split, data_table(annotations, columns, content.voice)
+        yield "default", split, data_table(annotations, columns, content.voice, resolutions)
         yield "annotations", split, annotations_table(annotations, columns)
         yield "dropped", split, dropped_table(content.ordered_drops(split), columns)
 

@@ -89,7 +89,7 @@ def front_matter(out: Path, manifest: Mapping[str, Any], title: str) -> Any:
         pretty_name=title,
         language=languages or None,
         multilinguality=["monolingual"] if len(languages) == 1 else None,
-        annotations_creators=["machine-generated"],
+        annotations_creators=_creators(manifest),
         source_datasets=["extended"],
         size_categories=[size_category(sum(s.num_examples for s in infos["default"].splits.values()))],
         task_categories=list(TASKS),
@@ -152,6 +152,13 @@ def card_problems(text: str) -> list[str]:
         if not _LANGUAGE.fullmatch(name)
     ]
     return found
+
+
+def _creators(manifest: Mapping[str, Any]) -> list[str]:
+    """Machines, and people where any voted; whether they are experts or were hired is not known."""
+    people = any(member["kind"] == "human" for member in manifest.get("annotators", ()))
+    rated = bool(manifest.get("resolution", {}).get("ratings"))
+    return ["machine-generated", *(["other"] if people or rated else [])]
 
 
 def _languages(value: str | Sequence[str] | None) -> list[str]:

@@ -38,6 +38,15 @@ def check_splits(splits: Sequence[str]) -> None:
         raise InputError(f"Bad splits {list(splits)!r}: a split is named twice")
 
 
+def split_of(identity: str) -> str:
+    """The corpus's split as an utterance's id has it; empty where there is none.
+
+    >>> split_of("msp_podcast/test1/MSP-PODCAST_0001_0008")
+    'test1'
+    """
+    return [*identity.split("/", 2), ""][1]
+
+
 def shard_path(config: str, split: str, index: int, count: int) -> str:
     """The path of one Parquet file, relative to the dataset folder.
 

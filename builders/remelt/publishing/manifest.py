@@ -21,6 +21,7 @@ from ..records import Annotation, digest
 from .content import DatasetContent
 from .fields import LABEL_KEY
 from .layout import AUDIT, CARD, FOLDERS, MANIFEST
+from .panel import KINDS, UNRESOLVED, member_records
 from .parquet import sha256, write_bytes
 
 FORMAT = 1
@@ -41,6 +42,7 @@ _NESTED = {
     "annotator": ("name", "model", "endpoint", "means"),
     "replies": ("total", "valid", "invalid", "refused", "error", "input_tokens", "output_tokens", "cost"),
 }
+_MEMBER = ("name", "kind", "model", "endpoint", "parameters", "prompt", "schema", "means", "replies")
 _ENTRIES = {"counts": ("input", "kept", "dropped", "quarantined"), "files": ("sha256", "bytes", "rows")}
 _PACKAGES = ("datasets", "huggingface-hub", "openai", "pyarrow", "xllamacpp")
 _SOUND_PACKAGES = ("av", "soundfile", "soxr")
@@ -72,13 +74,14 @@ def build_manifest(content: DatasetContent) -> dict[str, Any]:
             "sha256": digest(content.schema),
             "json": plain(content.schema),
         },
-        "annotator": {**plain(content.annotator), "means": _means(content.annotations)},
+        **_annotators(content),
         "options": plain(content.options),
         "counts": count_rows(content),
         "attrition": [plain(row) for row in content.attrition],
         "replies": _replies(content.annotations),
         **({} if content.run is None else {"run": plain(content.run)}),
         **({} if content.voice is None else {"voice": plain(content.voice.record)}),
+        **({"resplit": True} if content.resplit else {}),
         "notes": list(content.notes),
         "files": {},
         "versions": {
@@ -90,12 +93,12 @@ def build_manifest(content: DatasetContent) -> dict[str, Any]:
 
 
 def count_rows(content: DatasetContent) -> dict[str, dict[str, int]]:
-    """Rows per split by where they went.
+    """Rows per split by where they went; those that are unresolved only where there are votes.
 
     Raises:
-        InputError: kept, dropped and quarantined rows do not add up to the split's input.
+        InputError: kept, dropped, quarantined and unresolved rows do not add up to the split's input.
     """
-    kept = Counter(a.utterance.split for a in content.annotations if a.verdict.status == "valid")
+    kept = Counter(row.utterance.split for row in content.kept())
     left = Counter((drop.utterance.split, drop.stage) for drop in content.drops)
     counts = {
         split: {
@@ -103,17 +106,35 @@ def count_rows(content: DatasetContent) -> dict[str, dict[str, int]]:
             "kept": kept[split],
             "dropped": left[split, "selection"],
             "quarantined": left[split, "annotation"],
+            **({"unresolved": left[split, UNRESOLVED]} if content.panel else {}),
         }
         for split in content.splits
     }
     for split, row in counts.items():
-        total = row["kept"] + row["dropped"] + row["quarantined"]
-        if total != row["input"]:
+        parts = {name: count for name, count in row.items() if name != "input"}
+        if sum(parts.values()) != row["input"]:
             raise InputError(
-                f"The rows of the split {split!r} do not add up: {row['input']} came in, but {row['kept']} "
-                f"were kept, {row['dropped']} dropped and {row['quarantined']} quarantined ({total} in all)"
+                f"The rows of the split {split!r} do not add up: {row['input']} came in, but "
+                f"{', '.join(f'{count} {name}' for name, count in parts.items())} "
+                f"({sum(parts.values())} in all)"
             )
     return counts
+
+
+def _annotators(content: DatasetContent) -> dict[str, Any]:
+    """What the manifest says of who answered."""
+    if content.panel is None:
+        return {"annotator": {**plain(content.annotator), "means": _means(content.annotations)}}
+    answers: dict[str, list[Annotation]] = {member["name"]: [] for member in content.panel.members}
+    for annotation in content.annotations:
+        answers[annotation.request.annotator].append(annotation)
+    counted = {name: {"means": _means(mine), "replies": _replies(mine)} for name, mine in answers.items()}
+    members = plain(member_records(content.panel, counted))
+    return {
+        "annotator": {**plain(content.panel.annotator), "means": members[0]["means"]},
+        "annotators": members,
+        "resolution": {**plain(content.panel.resolution), "ratings": content.panel.has_raters},
+    }
 
 
 def read_manifest(out: Path) -> dict[str, Any]:
@@ -139,13 +160,36 @@ def read_manifest(out: Path) -> dict[str, Any]:
             raise InputError(f"{path}: {name!r} is {manifest[name]!r}, expected {wanted}")
     for name, keys in _NESTED.items():
         _check_keys(path, name, manifest[name], keys)
+    if manifest.get("resplit", True) is not True:
+        raise InputError(f"{path}: {bad_value('resplit', manifest['resplit'], [True])}")
     if "voice" in manifest:
         _check_voice(path, manifest["voice"])
     for name, keys in _ENTRIES.items():
         _check_keys(path, name, manifest[name], ())
         for entry, value in manifest[name].items():
             _check_keys(path, f"{name}.{entry}", value, keys)
+    if "annotators" in manifest or "resolution" in manifest:
+        _check_panel(path, manifest)
     return manifest
+
+
+def _check_panel(path: Path, manifest: Mapping[str, Any]) -> None:
+    _check_keys(path, "", manifest, ("annotators", "resolution"))
+    _check_keys(path, "resolution", manifest["resolution"], ("rule", "options"))
+    members = manifest["annotators"]
+    if not isinstance(members, list) or not members:
+        raise InputError(f"{path}: 'annotators' is {members!r}, expected a list of annotators")
+    for number, member in enumerate(members):
+        _check_keys(path, f"annotators[{number}]", member, _MEMBER)
+        for name, keys in (("schema", _NESTED["schema"]), ("replies", _NESTED["replies"])):
+            _check_keys(path, f"annotators[{number}].{name}", member[name], keys)
+        if member["kind"] not in KINDS:
+            raise InputError(f"{path}: {bad_value('kind of annotator', member['kind'], KINDS)}")
+    names = Counter(member["name"] for member in members)
+    if len(names) < len(members):
+        raise InputError(f"{path}: 'annotators' names {[n for n, c in names.items() if c > 1]!r} twice")
+    for split, counts in manifest["counts"].items():
+        _check_keys(path, f"counts.{split}", counts, ("unresolved",))
 
 
 def _check_voice(path: Path, voice: object) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import pyarrow as pa
 
-from ..errors import InputError
-from ..records import Drop, Message, Reply, Request, Stage, Utterance, Verdict
+from ..errors import InputError, bad_value
+from ..records import Drop, Message, Reply, Request, Stage, Utterance, Verdict, digest
 from .extras import extras_from
 from .layout import shards
 from .manifest import read_manifest
@@ -29,11 +30,10 @@ def read_annotations(out: Path) -> Iterator[Answered]:
         InputError: files are missing or unreadable, or a row does not match its request hash.
     """
     manifest = read_manifest(out)
+    asked = asked_of(manifest)
     for split in manifest["splits"]:
         table = read_split(out, manifest, "annotations", split)
-        yield from annotations_from_table(
-            table, split=split, schema=manifest["schema"]["json"], model=manifest["annotator"]["model"]
-        )
+        yield from annotations_from_table(table, split=split, **asked)
 
 
 def read_dropped(out: Path) -> Iterator[Drop]:
@@ -44,7 +44,8 @@ def read_dropped(out: Path) -> Iterator[Drop]:
     """
     manifest = read_manifest(out)
     for split in manifest["splits"]:
-        yield from drops_from_table(read_split(out, manifest, "dropped", split))
+        table = read_split(out, manifest, "dropped", split)
+        yield from drops_from_table(table, resplit=bool(manifest.get("resplit")))
 
 
 def read_split(
@@ -102,8 +103,40 @@ def read_voice(out: Path) -> VoiceContent | None:
     return voice_from_tables(tables, record, PublishedAudio(out) if columns.audio else None)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What all requests to an annotator have in common and no row has: its schema, and the model asked."""
+
+    schema: Mapping[str, Any]
+    model: str
+
+
+def asked_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What `annotations_from_table` has to know besides the rows and their split."""
+    # Equal schemas are one object: it is hashed once, not for every row.
+    schemas: dict[str, Mapping[str, Any]] = {}
+    return {
+        "schema": manifest["schema"]["json"],
+        "model": manifest["annotator"]["model"],
+        "members": {
+            member["name"]: Asked(
+                schemas.setdefault(digest(member["schema"]["json"]), member["schema"]["json"]),
+                member["model"],
+            )
+            for member in manifest.get("annotators", ())
+        },
+        "resplit": bool(manifest.get("resplit")),
+    }
+
+
 def annotations_from_table(
-    table: pa.Table, *, split: str, schema: Mapping[str, Any], model: str
+    table: pa.Table,
+    *,
+    split: str,
+    schema: Mapping[str, Any],
+    model: str,
+    members: Mapping[str, Asked] | None = None,
+    resplit: bool = False,
 ) -> list[Answered]:
     """The requests and replies of one split's annotations.
 
@@ -113,10 +146,14 @@ def annotations_from_table(
         schema: the answer schema (`manifest["schema"]["json"]`).
         model: the model that was asked (`manifest["annotator"]["model"]`); the column has the one that
             answered.
+        members: what each of several annotators was asked with, by its name; `schema` and `model` do not
+            count then.
+        resplit: whether ids have the corpus's split and not this one.
 
     Raises:
-        InputError: a rebuilt request's key differs from the published `request_hash`: the text, the messages,
-            the schema or the model were changed after publishing.
+        InputError: an annotator that the manifest does not name, or a rebuilt request's key differs from the
+            published `request_hash`: the text, the messages, the schema or the model were changed after
+            publishing.
     """
     answered: list[Answered] = []
     request: Request | None = None
@@ -126,7 +163,8 @@ def annotations_from_table(
         if request is None or row["request_hash"] != asked:
             if request is not None:
                 answered.append((request, tuple(replies)))
-            request, replies, asked = _request(row, split, schema, model), [], row["request_hash"]
+            by = _asked(row, members) if members else Asked(schema, model)
+            request, replies, asked = _request(row, split, resplit, by), [], row["request_hash"]
             if request.key != asked:
                 raise InputError(
                     f"The published request of {row['id']} does not have its hash {asked[:12]}: "
@@ -157,11 +195,11 @@ def verdicts_from_table(table: pa.Table) -> list[Verdict]:
     return verdicts
 
 
-def drops_from_table(table: pa.Table) -> list[Drop]:
-    """The drops of one split's dropped config."""
+def drops_from_table(table: pa.Table, resplit: bool = False) -> list[Drop]:
+    """The drops of one split's dropped config; `resplit` as in `annotations_from_table`."""
     return [
         Drop(
-            utterance=_utterance(row, row["split"]),
+            utterance=_utterance(row, row["split"], resplit),
             stage=cast(Stage, row["stage"]),
             reasons=tuple(row["reasons"]),
             details=tuple(row["details"]),
@@ -186,8 +224,14 @@ def _values(column: Any) -> list[Any]:
     return values
 
 
-def _utterance(row: Mapping[str, Any], split: str) -> Utterance:
-    corpus, found, _ = row["id"].partition(f"/{split}/")
+def _asked(row: Mapping[str, Any], members: Mapping[str, Asked]) -> Asked:
+    if row["annotator"] not in members:
+        raise InputError(f"{row['id']}: {bad_value('annotator', row['annotator'], members)}")
+    return members[row["annotator"]]
+
+
+def _utterance(row: Mapping[str, Any], split: str, resplit: bool) -> Utterance:
+    corpus, found, _ = row["id"].partition("/" if resplit else f"/{split}/")
     if not found:
         raise InputError(f"Bad id {row['id']!r} in the split {split!r}, expected CORPUS/{split}/...")
     same = (
@@ -204,14 +248,14 @@ def _utterance(row: Mapping[str, Any], split: str) -> Utterance:
     )
 
 
-def _request(row: Mapping[str, Any], split: str, schema: Mapping[str, Any], model: str) -> Request:
+def _request(row: Mapping[str, Any], split: str, resplit: bool, asked: Asked) -> Request:
     return Request(
-        utterance=_utterance(row, split),
+        utterance=_utterance(row, split, resplit),
         annotator=row["annotator"],
-        model=model,
+        model=asked.model,
         endpoint=row["endpoint"],
         messages=tuple(Message(role, content) for role, content in json.loads(row["messages"])),
-        schema=schema,
+        schema=asked.schema,
         parameters=json.loads(row["parameters"]),
         prefill=row["prefill"],
         prompt_hash=row["prompt_hash"],

@@ -16,8 +16,11 @@ from ..records import Annotation
 from .columns import Columns
 from .layout import FOLDERS, MANIFEST
 from .manifest import total
+from .panel import NOT_ASKED, UNRESOLVED
+from .panelchecks import published_resolutions, vote_problems
 from .problem import Problem, listed
-from .reading import annotations_from_table, verdicts_from_table
+from .reading import annotations_from_table, asked_of, verdicts_from_table
+from .surrogates import escape
 from .tables import data_table
 
 Tables = Mapping[tuple[str, str], pa.Table]
@@ -46,28 +49,39 @@ def _split_problems(
 ) -> Iterator[Problem]:
     data, replies, dropped = (tables[config, split] for config in FOLDERS)
     data_ids = set(data["id"].to_pylist())
-    dropped_ids = set(dropped["id"].to_pylist())
     stages = dict(zip(dropped["id"].to_pylist(), dropped["stage"].to_pylist(), strict=True))
+    place = f"{FOLDERS['default']}/{split}"
+    yield from listed(place, "rows are also in dropped", data_ids & stages.keys())
+    yield from listed(place, "rows have a wrong value in 'changed'", _wrongly_changed(data))
+    if not columns.panel:
+        yield from _label_problems(data, replies, stages, split)
+    foreign = [name for name in dropped["split"].to_pylist() if name != split]
+    yield from listed(f"{FOLDERS['dropped']}/{split}", "rows belong to another split", foreign)
+    answered = _answered(replies, split, manifest)
+    if isinstance(answered, Problem):
+        yield answered
+    else:
+        if columns.panel:
+            yield from vote_problems(answered, data, stages, split, manifest)
+        yield from _derived_problems(answered, data, split, manifest, columns)
+    yield from _request_problems(replies, split, manifest)
+    yield from _count_problems(split, len(data_ids), Counter(stages.values()), manifest)
+
+
+def _label_problems(
+    data: pa.Table, replies: pa.Table, stages: Mapping[str, str], split: str
+) -> Iterator[Problem]:
+    """A single annotator's label stands as it was given."""
+    data_ids = set(data["id"].to_pylist())
     last = {row["id"]: row for row in replies.select(["id", "status", "label"]).to_pylist()}
     valid = {name for name, row in last.items() if row["status"] == "valid"}
     place = f"{FOLDERS['default']}/{split}"
     yield from listed(place, "rows have no valid reply in annotations", data_ids - valid)
     yield from listed(place, "utterances with a valid reply are missing", valid - data_ids)
-    yield from listed(place, "rows are also in dropped", data_ids & dropped_ids)
     yield from listed(place, "rows have another label than their last reply", _relabelled(data, last))
-    yield from listed(place, "rows have a wrong value in 'changed'", _wrongly_changed(data))
-    place = f"{FOLDERS['dropped']}/{split}"
     quarantined = {name for name, stage in stages.items() if stage == "annotation"}
+    place = f"{FOLDERS['dropped']}/{split}"
     yield from listed(place, "utterances without a valid reply are missing", set(last) - valid - quarantined)
-    foreign = [name for name in dropped["split"].to_pylist() if name != split]
-    yield from listed(place, "rows belong to another split", foreign)
-    answered = _answered(replies, split, manifest)
-    if isinstance(answered, Problem):
-        yield answered
-    else:
-        yield from _derived_problems(answered, tables, split, columns)
-    yield from _request_problems(replies, split, manifest)
-    yield from _count_problems(split, len(data_ids), Counter(stages.values()), manifest)
 
 
 def _relabelled(data: pa.Table, last: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -94,16 +108,16 @@ def _request_problems(replies: pa.Table, split: str, manifest: Mapping[str, Any]
     pairs = list(zip(replies["request_hash"].to_pylist(), replies["attempt"].to_pylist(), strict=True))
     doubles = [f"{asked[:12]} attempt {attempt}" for asked, attempt in _doubles(pairs)]
     yield from listed(place, "replies stand more than once", doubles)
-    schemas = set(pc.unique(replies["schema_hash"]).to_pylist()) - {manifest["schema"]["sha256"]}
-    yield from listed(place, "schema hashes are not the manifest's", schemas)
+    schemas = {member["name"]: member["schema"]["sha256"] for member in manifest.get("annotators", ())}
+    pairs = list(zip(replies["annotator"].to_pylist(), replies["schema_hash"].to_pylist(), strict=True))
+    wrong = {s for name, s in set(pairs) if s != schemas.get(name, manifest["schema"]["sha256"])}
+    yield from listed(place, "schema hashes are not the manifest's", wrong)
 
 
 def _answered(replies: pa.Table, split: str, manifest: Mapping[str, Any]) -> list[Annotation] | Problem:
     """The annotations behind the published rows, with the verdicts as they were published."""
     try:
-        answered = annotations_from_table(
-            replies, split=split, schema=manifest["schema"]["json"], model=manifest["annotator"]["model"]
-        )
+        answered = annotations_from_table(replies, split=split, **asked_of(manifest))
         verdicts = iter(verdicts_from_table(replies))
     except (InputError, ValueError) as error:
         return Problem(f"{FOLDERS['annotations']}/{split}", str(error))
@@ -111,13 +125,16 @@ def _answered(replies: pa.Table, split: str, manifest: Mapping[str, Any]) -> lis
 
 
 def _derived_problems(
-    answered: list[Annotation], tables: Tables, split: str, columns: Columns
+    answered: list[Annotation], data: pa.Table, split: str, manifest: Mapping[str, Any], columns: Columns
 ) -> Iterator[Problem]:
-    """Every column of the default config but the voice's follows from the replies and their utterances."""
+    """Every column of the default config but the voice's follows from the replies and their utterances.
+
+    With votes, from what they came to as well, which is taken as it was published.
+    """
     place = f"{FOLDERS['default']}/{split}"
-    data = tables["default", split]
+    resolutions = published_resolutions(answered, data, manifest) if columns.panel else None
     try:
-        derived = data_table(answered, replace(columns, voice=None))
+        derived = data_table(answered, replace(columns, voice=None), resolutions=resolutions)
     except (InputError, KeyError) as error:
         yield Problem(place, f"cannot be derived from the replies: {error}")
         return
@@ -142,6 +159,7 @@ def _count_problems(
         "kept": kept,
         "dropped": stages.get("selection", 0),
         "quarantined": stages.get("annotation", 0),
+        **({"unresolved": stages.get(UNRESOLVED, 0)} if "annotators" in manifest else {}),
     }
     found["input"] = sum(found.values())
     for key, count in found.items():
@@ -152,36 +170,52 @@ def _count_problems(
 
 
 def _reply_totals(tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
-    statuses: Counter[str] = Counter()
-    for split in manifest["splits"]:
-        statuses.update(tables["annotations", split]["status"].to_pylist())
-    found: dict[str, float | None] = {
-        "total": statuses.total(),
-        **{s: statuses[s] for s in ("valid", "invalid", "refused", "error")},
-    }
-    for key in ("input_tokens", "output_tokens", "cost"):
-        columns = [tables["annotations", split][key] for split in manifest["splits"]]
-        found[key] = total([value for column in columns for value in column.to_pylist()])
-    for key, count in found.items():
-        if manifest["replies"].get(key) != count:
+    names = ("annotator", "status", "means", "input_tokens", "output_tokens", "cost")
+    replies = pa.concat_tables([tables["annotations", s].select(names) for s in manifest["splits"]])
+    yield from _totals_of(replies, manifest["replies"], "replies")
+    for member in manifest.get("annotators", ()):
+        mine = replies.filter(pc.equal(replies["annotator"], escape(member["name"])))
+        yield from _totals_of(mine, member["replies"], f"replies of {member['name']!r}")
+        means = dict(Counter(mine["means"].to_pylist()))
+        if member["means"] != means:
             yield Problem(
-                MANIFEST, f"replies say {key} {manifest['replies'].get(key)!r}, the files have {count}"
+                MANIFEST, f"means of {member['name']!r} are {member['means']!r}, the files have {means!r}"
             )
 
 
+def _totals_of(replies: pa.Table, stated: Mapping[str, Any], what: str) -> Iterator[Problem]:
+    statuses = Counter(replies["status"].to_pylist())
+    found: dict[str, float | None] = {
+        "total": statuses.total(),
+        **{s: statuses[s] for s in ("valid", "invalid", "refused", "error")},
+        **{key: total(replies[key].to_pylist()) for key in ("input_tokens", "output_tokens", "cost")},
+    }
+    for key, count in found.items():
+        if stated.get(key) != count:
+            yield Problem(MANIFEST, f"{what} say {key} {stated.get(key)!r}, the files have {count}")
+
+
 def _parameter_problems(tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
-    """The seed differs from row to row; everything else is the same for all."""
-    stated = {k: v for k, v in manifest["annotator"].get("parameters", {}).items() if k != "seed"}
-    for split in manifest["splits"]:
-        texts = pc.unique(tables["annotations", split]["parameters"].combine_chunks()).to_pylist()
-        for text in texts:
-            found = {k: v for k, v in json.loads(text).items() if k != "seed"}
-            if found != stated:
+    """The seed differs from row to row; everything else is the same for all of an annotator's."""
+    for member in manifest.get("annotators", [manifest["annotator"]]):
+        stated = _unseeded(member.get("parameters", {}))
+        for split in manifest["splits"]:
+            replies = tables["annotations", split]
+            if "annotators" in manifest:
+                replies = replies.filter(pc.equal(replies["annotator"], escape(member["name"])))
+            texts = pc.unique(replies["parameters"].combine_chunks()).to_pylist()
+            other = next((found for text in texts if (found := _unseeded(json.loads(text))) != stated), None)
+            if other is not None:
+                name = f"annotator {member['name']!r}" if "annotators" in manifest else "annotator"
                 yield Problem(
                     MANIFEST,
-                    f"the annotator's parameters are {stated!r}, requests of {split!r} have {found!r}",
+                    f"the {name}'s parameters are {stated!r}, requests of {split!r} have {other!r}",
                 )
-                return
+                break
+
+
+def _unseeded(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in parameters.items() if key != "seed"}
 
 
 def _attrition_problems(tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
@@ -195,7 +229,8 @@ def _attrition_problems(tables: Tables, manifest: Mapping[str, Any]) -> Iterator
                 return
             left = row["left"]
         dropped = tables["dropped", split].select(["stage", "reasons"]).to_pylist()
-        taken = sum(d["stage"] == "selection" for d in dropped)
+        # No rule takes those that are missing because an annotator is.
+        taken = sum(d["stage"] == "selection" and d["reasons"] != [NOT_ASKED] for d in dropped)
         if rows and manifest["counts"][split]["input"] - left != taken:
             yield Problem(
                 MANIFEST,

@@ -12,7 +12,7 @@ from ..records import Annotation
 SOFT = "soft_label"
 
 # Processors differ in the last digits of exp, and the published bytes must not.
-_DECIMALS = 9
+DECIMALS = 9
 
 
 def has_soft_labels(annotations: Iterable[Annotation]) -> bool:
@@ -53,4 +53,4 @@ def soft_label(label_logprobs: str, labels: Sequence[str], place: str = "") -> l
     most = max(known.values())
     parts = {name: math.exp(value - most) for name, value in known.items()}
     whole = math.fsum(parts.values())
-    return [round(parts.get(name, 0.0) / whole, _DECIMALS) for name in labels]
+    return [round(parts.get(name, 0.0) / whole, DECIMALS) for name in labels]

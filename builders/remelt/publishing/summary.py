@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..records import Stage
+from .panel import STAGES
 from .reading import read_split
 
 
@@ -75,7 +77,7 @@ def summarise(out: Path, manifest: Mapping[str, Any]) -> Summary:
         InputError: a Parquet file is missing or unreadable.
     """
     flags: Counter[str] = Counter()
-    reasons: dict[tuple[str, str], Counter[str]] = {}
+    reasons: dict[tuple[Stage, str], Counter[str]] = {}
     splits = []
     for split in manifest["splits"]:
         table = read_split(out, manifest, "default", split)
@@ -85,8 +87,8 @@ def summarise(out: Path, manifest: Mapping[str, Any]) -> Summary:
         for stage, why in zip(dropped["stage"].to_pylist(), dropped["reasons"].to_pylist(), strict=True):
             for reason in why:
                 reasons.setdefault((stage, reason), Counter())[split] += 1
-    # Selection before annotation, then the most frequent first.
-    order = sorted(reasons, key=lambda key: (key[0] != "selection", -reasons[key].total(), key[1]))
+    # In the order of the stages, then the most frequent first.
+    order = sorted(reasons, key=lambda key: (STAGES.index(key[0]), -reasons[key].total(), key[1]))
     return Summary(
         splits=tuple(splits),
         labels=tuple(manifest["label_set"]["labels"]),

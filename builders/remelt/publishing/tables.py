@@ -8,56 +8,65 @@ from typing import Any
 import pyarrow as pa
 
 from ..errors import InputError
-from ..records import Annotation, Drop, Request, Utterance, canonical_json
+from ..records import Annotation, Drop, Request, Resolution, Utterance, canonical_json
 from .columns import Columns, annotations_features, data_features, dropped_features
 from .extras import extra_values
+from .fields import ECHO_KEY
+from .panel import Row, kept_rows
 from .soft import SOFT, soft_label
 from .surrogates import escape
 from .voice import AUDIO, VoiceContent, voice_values
+from .votes import vote_values
 
 MISMATCH = "character_mismatch"
 
 
 def data_table(
-    annotations: Sequence[Annotation], columns: Columns, voice: VoiceContent | None = None
+    annotations: Sequence[Annotation],
+    columns: Columns,
+    voice: VoiceContent | None = None,
+    resolutions: Mapping[str, Resolution] | None = None,
 ) -> pa.Table:
-    """The default config's rows: the utterances whose last reply is valid, in the order given.
+    """The default config's rows, in the order given: utterances with a valid last reply, or resolved ones.
 
     Args:
         annotations: all of one split.
         columns: see `columns_of`.
         voice: what was heard, where `columns` have it. The column of sound itself is not made here.
+        resolutions: what the votes came to, by utterance id, where `columns` are those of a panel.
 
     Raises:
         InputError: a value that its column cannot hold; the message names the row.
     """
-    kept = [a for a in annotations if a.verdict.status == "valid"]
-    rows = [a.utterance for a in kept]
+    kept = kept_rows(annotations, resolutions)
+    rows = [row.utterance for row in kept]
     new = {name: index for index, name in enumerate(columns.labels)}
     old = {name: index for index, name in enumerate(columns.original_labels)}
     values: dict[str, Sequence[Any]] = {
         **_shared(rows, columns),
         "id": [row.id for row in rows],
         "duration": [row.duration for row in rows],
-        "label": [_index(new, a.verdict.label, a.utterance.id) for a in kept],
+        "label": [_index(new, row.label, row.utterance.id) for row in kept],
         "original_label": [None if row.label is None else old[row.label] for row in rows],
         "changed": [
-            None if a.utterance.label is None else a.verdict.label != a.utterance.label for a in kept
+            None if row.utterance.label is None else row.label != row.utterance.label for row in kept
         ],
-        "character_match": [
-            None if columns.shape.echo is None else MISMATCH not in a.verdict.flags for a in kept
-        ],
-        "flags": [(*a.utterance.flags, *a.verdict.flags) for a in kept],
-        "annotator": [a.request.annotator for a in kept],
+        "character_match": [_character_match(row, columns) for row in kept],
+        "flags": [(*row.utterance.flags, *row.verdict.flags) for row in kept],
+        "annotator": [row.annotation.request.annotator if row.annotation else None for row in kept],
     }
-    if columns.soft:
+    if columns.panel:
+        values |= vote_values(kept, columns.labels)
+    elif columns.soft:
         values[SOFT] = [
-            soft_label(a.replies[-1].label_logprobs, columns.labels, a.utterance.id) for a in kept
+            soft_label(row.annotation.replies[-1].label_logprobs, columns.labels, row.utterance.id)
+            for row in kept
+            if row.annotation
         ]
     if columns.voice is not None and voice is not None:
         values |= voice_values([row.id for row in rows], voice)
     for field in columns.shape.fields:
-        values[field.column] = [field.value(a.verdict.answer) for a in kept]
+        values[field.column] = [field.value(row.verdict.answer) for row in kept]
     return _table(values, data_features(columns), [row.id for row in rows])
 
 
@@ -160,6 +169,15 @@ def _shared(rows: Sequence[Utterance], columns: Columns) -> dict[str, Sequence[A
     }
 
 
+def _character_match(row: Row, columns: Columns) -> bool | None:
+    """Whether the speaker was repeated rightly; None where the answer did not have to."""
+    if columns.shape.echo is None or row.annotation is None:
+        return None
+    if columns.panel and row.annotation.request.schema.get(ECHO_KEY) is None:
+        return None
+    return MISMATCH not in row.verdict.flags
+
+
 def _index(names: Mapping[str, int], label: str | None, place: str) -> int:
     if label is None or label not in names:
         raise InputError(f"Bad label {label!r} of {place}, expected one of {list(names)!r}")
@@ -180,10 +198,16 @@ def _array(field: Any, values: Sequence[Any], ids: Sequence[str]) -> Any:
         return pa.array([None if v is None else escape(v) for v in values], field.type)
     if pa.types.is_list(field.type) and pa.types.is_string(field.type.value_type):
         return pa.array([None if v is None else [escape(text) for text in v] for v in values], field.type)
+    if pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type):
+        return pa.array([[_escaped(part) for part in v] for v in values], field.type)
     try:
         return pa.array(values, field.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         raise InputError(_misfit(field, values, ids)) from None
+
+
+def _escaped(part: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {key: None if value is None else escape(value) for key, value in part.items()}
 
 
 def _misfit(field: Any, values: Iterable[Any], ids: Sequence[str]) -> str:

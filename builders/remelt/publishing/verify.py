@@ -42,7 +42,7 @@ def find_problems(out: str | Path) -> list[Problem]:
     """
     out = Path(out)
     manifest = read_manifest(out)
-    problems = [*_manifest_problems(manifest), *_file_problems(out, manifest)]
+    problems = [*manifest_problems(manifest), *_file_problems(out, manifest)]
     tables, schemas, unread = _read(out, manifest)
     wrong = list(_schema_problems(schemas, tables, manifest))
     problems += [*unread, *wrong]
@@ -60,15 +60,22 @@ def find_problems(out: str | Path) -> list[Problem]:
     return problems
 
 
-def _manifest_problems(manifest: Mapping[str, Any]) -> Iterator[Problem]:
-    schema = manifest["schema"]
-    if digest(schema["json"]) != schema["sha256"]:
-        yield Problem(MANIFEST, "the answer schema does not have its sha256")
-    prompt = manifest["prompt"]
-    if prompt is not None and digest(prompt["text"]) != prompt["sha256"]:
-        yield Problem(MANIFEST, "the prompt's text does not have its sha256")
+def manifest_problems(manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    """What contradicts itself within a manifest."""
+    members = manifest.get("annotators", ())
+    for part in (manifest, *members):
+        of = f" of {part['name']!r}" if "name" in part else ""
+        schema, prompt = part["schema"], part["prompt"]
+        if digest(schema["json"]) != schema["sha256"]:
+            yield Problem(MANIFEST, f"the answer schema{of} does not have its sha256")
+        if prompt is not None and digest(prompt["text"]) != prompt["sha256"]:
+            yield Problem(MANIFEST, f"the prompt's text{of} does not have its sha256")
+    if members and any(members[0].get(key) != value for key, value in manifest["annotator"].items()):
+        yield Problem(MANIFEST, "the annotator is not the first of the annotators")
+    if members and manifest["schema"] not in [member["schema"] for member in members]:
+        yield Problem(MANIFEST, "the answer schema is none of the annotators'")
     for split, row in manifest["counts"].items():
-        parts = sum(row[key] for key in ("kept", "dropped", "quarantined"))
+        parts = sum(row.get(key, 0) for key in ("kept", "dropped", "quarantined", "unresolved"))
         if row["input"] != parts:
             yield Problem(MANIFEST, f"counts of {split!r} do not add up: {row['input']} in, {parts} out")
 
@@ -150,10 +157,12 @@ def _columns(schemas: Schemas, tables: Tables, manifest: Mapping[str, Any]) -> C
         original_labels=(*labels, *further),
         integer_dialogue=integer["dialogue_id"],
         integer_utterance=integer["utterance_id"],
-        shape=shape_of(manifest["schema"]["json"], extras, voice),
+        shape=shape_of(manifest["schema"]["json"], extras, voice, "annotators" in manifest),
         extras=extras,
         voice=voice,
-        soft=any(
+        panel="annotators" in manifest,
+        soft="annotators" in manifest
+        or any(
             pc.any(pc.not_equal(table["label_logprobs"], "")).as_py()
             for (config, _), table in tables.items()
             if config == "annotations" and "label_logprobs" in table.column_names
