@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from remelt.audit import AuditOptions, audit
+from remelt.audit.clips import Wanted, find_clips
 from remelt.audit.dataset import read_table
 from remelt.audit.report_data import choose_rows
+
+from .conftest import write_out
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -216,3 +219,13 @@ def test_the_real_corpus_fits_into_four_megabytes(meld_folder: Path) -> None:
     assert data["complete"] is True
     assert len(page.text.encode()) < 2_000_000, "without descriptions half of the limit has to be enough"
     assert "21 as published" in page.text
+
+
+def test_a_page_without_sound_promises_none_where_there_is_none(tmp_path: Path) -> None:
+    row = {"id": "s/train/dia0_utt0", "label": "joy", "original_label": "joy", "text": "x"}
+    out = write_out(tmp_path / "out", {"train": [row]})
+    wanted = [Wanted(0, "s/train/dia0_utt0", 0, "a.wav")]
+    assert find_clips(wanted, out, out, 0).notices == []
+    (out / ".remelt").mkdir()
+    (out / ".remelt" / "local.json").write_text(f'{{"corpus_folder": "{tmp_path.as_posix()}"}}', "utf-8")
+    assert "made without sound" in find_clips(wanted, out, out, 0).notices[0]

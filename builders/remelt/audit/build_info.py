@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,24 @@ class BuildInfo:
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value
+
+    @property
+    def annotators(self) -> list[str]:
+        """The names of all who annotated, in order; of one or none where there were no several."""
+        members = self.get("annotators")
+        members = members if isinstance(members, list) and members else [self.get("annotator")]
+        return [str(m["name"]) for m in members if isinstance(m, Mapping) and m.get("name")]
+
+
+def together(names: Sequence[str]) -> str:
+    """Who annotated, in a few words.
+
+    >>> together(["a"]), together(["a", "b"]), together(["a", "b", "c"])
+    ('a', 'a and b', 'a and 2 others')
+    """
+    if len(names) > 2:
+        return f"{names[0]} and {len(names) - 1:,} others"
+    return " and ".join(names)
 
 
 def read_build(folder: Path) -> BuildInfo | None:

@@ -107,6 +107,7 @@ def _sums(table: Table, build: BuildInfo) -> Iterator[str]:
             "kept": kept,
             "dropped": sum(1 for row in gone if row.stage == "selection"),
             "quarantined": sum(1 for row in gone if row.stage == "annotation"),
+            "unresolved": sum(1 for row in gone if row.stage == "resolution"),
         }
         if not build.has_dropped:
             found = {"kept": kept}

@@ -87,7 +87,7 @@ def find_clips(rows: Sequence[Wanted], out: Path, report_folder: Path, limit: in
     """
     found = Clips()
     if limit <= 0:
-        if rows:
+        if has_sound(rows, out):
             found.notices.append("This page was made without sound; `remelt audit` makes one that plays it.")
         return found
     column = AudioColumn(out)
@@ -113,6 +113,18 @@ def find_clips(rows: Sequence[Wanted], out: Path, report_folder: Path, limit: in
             "where it is known it stands in the dataset's audio column."
         )
     return found
+
+
+def has_sound(rows: Sequence[Wanted], out: Path) -> bool:
+    """Whether any of the rows may have sound: in the dataset, or in a corpus folder that is at hand.
+
+    Raises:
+        InputError: a Parquet file of the dataset that cannot be read.
+    """
+    if rows and AudioColumn(out):
+        return True
+    noted = corpus_folder(out)
+    return noted is not None and noted.is_dir() and any(wanted.clip for wanted in rows)
 
 
 def _from_corpus(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from .console_panel import panel_grids, panel_lines, scores_grid
 from .console_sound import sound_grids, sound_lines
 from .findings import Findings, Scope
 from .matrix import Rate
@@ -39,6 +41,11 @@ def print_findings(findings: Findings, console: Console | None = None) -> None:
         console.print(_line(", ".join(f"{n} {_WORDS[v]}" for v, n in counts.items() if n), "dim"))
     if findings.sound is not None:
         _print_sound(findings.sound, console)
+    if findings.panel is not None:
+        for grid in panel_grids(findings.panel, _grid, partial(_fits, console)):
+            console.print(grid)
+        for line in panel_lines(findings.panel):
+            console.print(_line(line))
     for sentence in findings.caveats:
         console.print(_line(f"• {sentence}"))
     console.print(_line(f"Report: {findings.folder / 'report.html'}", "bold"))
@@ -59,6 +66,10 @@ def print_summary(findings: Findings, console: Console | None = None) -> None:
     if findings.reference is not None:
         counts = ", ".join(f"{n} {_WORDS[v]}" for v, n in findings.reference.summary.items() if n)
         console.print(_line(f"Beside {findings.reference.source}: {counts}"))
+    if findings.panel is not None:
+        console.print(scores_grid(findings.panel, _grid, partial(_fits, console)))
+        for line in panel_lines(findings.panel):
+            console.print(_line(line))
 
 
 def _print_changes(findings: Findings, console: Console) -> None:
@@ -66,10 +77,14 @@ def _print_changes(findings: Findings, console: Console) -> None:
     if not findings.overall.matrix.total:
         return
     grid = _matrix(findings.overall)
-    if grid.__rich_measure__(console, console.options.update(width=1000)).maximum <= console.width:
+    if _fits(console, grid):
         console.print(grid)
     else:
         console.print(_line("The change matrix is too wide for here: see change_matrix_all.csv.", "dim"))
+
+
+def _fits(console: Console, grid: Grid) -> bool:
+    return grid.__rich_measure__(console, console.options.update(width=1000)).maximum <= console.width
 
 
 def _summary(scopes: Sequence[Scope]) -> Grid:
@@ -153,7 +168,7 @@ def _grid(title: str, first: str, *others: str) -> Grid:
     grid = Grid(
         box=SIMPLE_HEAD, title=Text(title), title_justify="left", title_style="bold", header_style="bold"
     )
-    grid.add_column(Text(first))
+    grid.add_column(Text(first), overflow="fold")
     for name in others:
         grid.add_column(Text(name), justify="right")
     return grid

@@ -110,4 +110,4 @@ def _confusion(dimension: Dimension, make: MakeGrid) -> Grid:
 def _value(value: Value) -> str:
     if value.value is None:
         return "–"
-    return f"{value.value:.3f}\n{value.low or 0:.3f}–{value.high or 0:.3f}"
+    return f"{value.value:.3f}\n{value.low or 0:.3f} to {value.high or 0:.3f}"

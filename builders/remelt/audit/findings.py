@@ -27,6 +27,7 @@ from .matrix import (
     wilson,
 )
 from .options import AuditOptions
+from .panel import Panel
 from .reference import Reference, compare
 from .sound import Sound, find_sound
 
@@ -107,6 +108,7 @@ class Findings:
         caveats: sentences that belong beside the numbers.
         sound: levels of the voice, and the words about it against them; None for a dataset without measured
             levels.
+        panel: several annotators against each other and the label before; None for a dataset without votes.
         folder: where the files are; not part of the JSON.
         files: their names.
     """
@@ -123,6 +125,7 @@ class Findings:
     run: Mapping[str, Any] | None = None
     files: tuple[str, ...] = field(default=())
     sound: Sound | None = None
+    panel: Panel | None = None
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -143,6 +146,7 @@ class Findings:
             "unmatched": None if unmatched is None else {name: list(ids) for name, ids in unmatched.items()},
             "caveats": list(self.caveats),
             **({} if self.sound is None else self.sound.as_dict()),
+            **({} if self.panel is None else {"annotators": self.panel.as_dict()}),
             "files": list(self.files),
         }
 
@@ -222,6 +226,7 @@ def _dataset(table: Table, build: BuildInfo | None) -> dict[str, Any]:
         "recipe": build and build.get("recipe"),
         "corpus": build and build.get("corpus", "name"),
         "annotator": build and build.get("annotator", "name"),
+        **({"annotators": build.annotators} if build and len(build.annotators) > 1 else {}),
         "model": build and build.get("annotator", "model"),
     }
 

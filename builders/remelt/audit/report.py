@@ -12,8 +12,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from .build_info import BuildInfo
+from .build_info import BuildInfo, together
 from .clips import find_clips
+from .console_panel import NAMES as AGREEMENT_NAMES
 from .dataset import Table
 from .descriptions import RESAMPLES, Value
 from .findings import Findings
@@ -32,6 +33,7 @@ from .report_data import (
 
 HERE = Path(__file__).parent
 MAX_GROUPS = 60
+COUNTS = ("input", "kept", "dropped", "quarantined")
 GROUP_TITLES = {
     "speaker": "Change by speaker",
     "season": "Change by season",
@@ -73,6 +75,7 @@ def report_html(
             dataset=findings.dataset,
             scopes=_scopes(findings),
             speakers=data["speakers"],
+            annotators="" if build is None else together(build.annotators),
             missing=findings.overall.rows - findings.overall.matrix.total,
             carried=len(rows),
             complete=data["complete"],
@@ -92,6 +95,9 @@ def report_html(
             level_names=LEVELS,
             rules=RULES,
             resamples=RESAMPLES,
+            count_names=COUNTS if findings.panel is None else (*COUNTS, "unresolved"),
+            agreement_names=AGREEMENT_NAMES,
+            panel_rows=lambda scope: [] if findings.panel is None else findings.panel.scored(scope),
         )
     )
     return page.encode("utf-8", "replace")
@@ -134,15 +140,17 @@ def _made(build: BuildInfo | None) -> list[tuple[str, str]]:
     replies = build.replies
     cost = replies.get("cost")
     tokens = (replies.get("input_tokens") or 0, replies.get("output_tokens") or 0)
+    several = len(build.annotators) > 1
+    of = f" of {build.annotators[0]}" if several else ""
     lines = [
         ("Recipe", build.get("recipe")),
         ("Corpus", " · ".join(str(v) for k in ("name", "licence") if (v := build.get("corpus", k)))),
         ("Selection profile", build.get("profile", "name")),
-        ("Annotator", build.get("annotator", "name")),
-        ("Model", build.get("annotator", "model")),
-        ("Endpoint", build.get("annotator", "endpoint")),
-        ("Parameters", _json_text(build.get("annotator", "parameters"))),
-        ("Model retires", build.get("annotator", "retires")),
+        ("Annotators" if several else "Annotator", ", ".join(build.annotators)),
+        (f"Model{of}", build.get("annotator", "model")),
+        (f"Endpoint{of}", build.get("annotator", "endpoint")),
+        (f"Parameters{of}", _json_text(build.get("annotator", "parameters"))),
+        (f"Model{of} retires", build.get("annotator", "retires")),
         ("Prompt", " ".join(str(v) for k in ("name", "version") if (v := build.get("prompt", k)))),
         ("Prompt sha256", build.get("prompt", "sha256")),
         ("Schema", " ".join(str(v) for k in ("name", "sha256") if (v := build.get("schema", k)))),
@@ -188,8 +196,10 @@ def _scored(value: Value) -> Markup:
     """A score with its interval below it."""
     if value.value is None:
         return Markup("–")
-    between = f"{value.low or 0:.3f}–{value.high or 0:.3f}"
-    return Markup(f'{value.value:.3f}<br><span class="between">{between}</span>')
+    if value.low is None or value.high is None:
+        return Markup(number(value.value, 3))
+    between = f"{number(value.low, 3)} to {number(value.high, 3)}"
+    return Markup(f'{number(value.value, 3)}<br><span class="between">{between}</span>')
 
 
 def _share(value: float | None, decimals: int = 1) -> str:

@@ -19,6 +19,7 @@ from .dataset import AFTER, BEFORE, Table, join_tables, read_table
 from .findings import Findings, Scope, find
 from .matrix import Rate
 from .options import AuditOptions
+from .panel import Panel, find_panel
 from .sound import Sound
 
 if TYPE_CHECKING:
@@ -56,7 +57,15 @@ def audit(out: Path, options: AuditOptions = AuditOptions()) -> Findings:  # noq
         table = join_tables(out, Path(options.against), options.before, options.after, order)
     folder = options.to or _folder(out, options)
     findings = find(table, build, options, folder)
+    if not (options.before or options.after or options.against):
+        findings = _with_panel(findings, find_panel(out, table, build))
     return write(findings, table, build, out, options)
+
+
+def _with_panel(findings: Findings, panel: Panel | None) -> Findings:
+    if panel is None:
+        return findings
+    return replace(findings, panel=panel, caveats=(*findings.caveats, *panel.caveats))
 
 
 def write(
@@ -71,6 +80,10 @@ def write(
         files["unmatched.csv"] = _csv(("dataset", "id"), pairs)
     if findings.sound is not None:
         files.update(_sound_tables(findings.sound, table))
+    if findings.panel is not None:
+        from .panel_files import panel_tables
+
+        files.update({name: _csv(head, rows) for name, (head, rows) in panel_tables(findings.panel).items()})
     if options.figures:
         files.update(_figures(findings))
     findings = replace(findings, files=(*sorted(files), FINDINGS, REPORT))
@@ -182,6 +195,12 @@ def _figures(findings: Findings) -> dict[str, bytes]:
                 drawn["change_by_speaker_all"] = by_speaker
     if findings.sound is not None:
         drawn.update(_sound_figures(findings.sound))
+    if findings.panel is not None:
+        from .panel_figure import panel_figure
+
+        figure = panel_figure(findings.panel)
+        if figure is not None:
+            drawn["annotators_all"] = figure
     files = {}
     for name, figure in drawn.items():
         for kind, content in figures.figure_bytes(figure).items():

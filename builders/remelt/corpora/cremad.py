@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import bad_value
-from ..records import Utterance
+from ..records import Rating, Utterance
 from . import acted, cremad_tables, media
 from .acted import Aside, Collection, Entry
 from .base import Corpus, CorpusInfo, Draft
-from .cremad_tables import LABELS, Tables
+from .cremad_tables import LABELS, MODES, Tables
 from .meld import named
 
 SENTENCES = {
@@ -69,6 +70,19 @@ INFO = CorpusInfo(
     speakers=91,
     profile="acted",
 )
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """The single votes of one way of judging.
+
+    Attributes:
+        named: whether it is known who voted; else raters are numbered anew for each clip.
+        votes: recording (an utterance's `dialogue_id`) -> its votes, each with one label.
+    """
+
+    named: bool
+    votes: Mapping[str, tuple[Rating, ...]]
 
 
 def matches(folder: Path) -> bool:
@@ -158,6 +172,31 @@ def perceived(utterance: Utterance, judged_by: str = "voice") -> str | None:
     most = max(shares.values())
     leading = [label for label, share in shares.items() if share == most]
     return leading[0] if most and len(leading) == 1 else None
+
+
+def judgements(folder: Path) -> dict[str, Judgements]:
+    """The single votes by `voice` (heard only), `face` (seen only) and `audiovisual`.
+
+    `finishedResponses.csv` names the people; where there is only `tabulatedVotes.csv`, each vote that it
+    counts stands for somebody.
+
+    Args:
+        folder: the corpus folder.
+
+    Returns:
+        Those ways of judging that have votes.
+
+    Raises:
+        InputError: a table that cannot be read.
+    """
+    tables = cremad_tables.read(folder, media.walk(folder))
+    found = {}
+    for mode in MODES.values():
+        of = {stem: tables.ratings(stem, mode) for stem in tables.names}
+        votes = {stem: ratings for stem, ratings in of.items() if ratings}
+        if votes:
+            found[mode] = Judgements(bool(tables.answers.get(mode)), votes)
+    return found
 
 
 def _from_names(found: Collection, tables: Tables, name: str) -> Collection:

@@ -50,7 +50,8 @@ class Tables:
         actors: actor -> sex and age.
         names: the recordings' names -> where each was found.
         votes: name -> `voice`, `face`, `audiovisual` -> label -> how many people chose it.
-        answers: name -> what each person said who heard the clip; empty where only counts are known.
+        answers: `voice`, `face`, `audiovisual` -> name -> what each person said; empty where only counts are
+            known.
         files: path -> sha256.
         notes: sentences for the user.
     """
@@ -58,17 +59,17 @@ class Tables:
     actors: Mapping[str, Actor] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     votes: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
-    answers: Mapping[str, Sequence[Rating]] = field(default_factory=dict)
+    answers: Mapping[str, Mapping[str, Sequence[Rating]]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def ratings(self, stem: str) -> tuple[Rating, ...]:
-        """Each vote by voice alone, under the person's number, else under the vote's place in its clip."""
-        if self.answers:
-            return tuple(self.answers.get(stem, ()))
-        counts = self.votes.get(stem, {}).get("voice", {})
+    def ratings(self, stem: str, mode: str = "voice") -> tuple[Rating, ...]:
+        """Each vote of one way of judging, under the person's number, else under its place in its clip."""
+        if self.answers.get(mode):
+            return tuple(self.answers[mode].get(stem, ()))
+        counts = self.votes.get(stem, {}).get(mode, {})
         labels = [label for label, count in counts.items() for _ in range(count)]
-        return tuple(Rating(f"voice/{place}", (label,)) for place, label in enumerate(labels, 1))
+        return tuple(Rating(f"{mode}/{place}", (label,)) for place, label in enumerate(labels, 1))
 
 
 def is_list(name: str) -> bool:
@@ -107,14 +108,14 @@ def read(folder: Path, files: Iterable[media.FoundFile]) -> Tables:
     actors = _actors(found["actors"]) if "actors" in found else {}
     if not actors:
         notes.append("There is no VideoDemographics.csv: without the actors' sex and age.")
-    answers: dict[str, list[Rating]] = {}
+    answers: dict[str, dict[str, list[Rating]]] = {}
     tallied: dict[str, dict[str, Counter[str]]] = {}
     if "responses" in found:
         answers, tallied = _responses(found["responses"], notes)
     votes = _votes(found["votes"]) if "votes" in found else tallied
     if not votes:
         notes.append("There are no tabulatedVotes.csv and finishedResponses.csv: without anybody's votes.")
-    elif not answers:
+    elif not answers.get("voice"):
         notes.append(
             "There is no finishedResponses.csv: ratings are the votes of tabulatedVotes.csv one by one, and "
             "their raters are numbered anew for each clip."
@@ -211,10 +212,13 @@ def _votes(table: RawTable) -> dict[str, dict[str, Counter[str]]]:
 
 def _responses(
     table: RawTable, notes: list[str]
-) -> tuple[dict[str, list[Rating]], dict[str, dict[str, Counter[str]]]]:
-    """Each listener's answers, and all answers counted; answers without a label or given twice are told."""
+) -> tuple[dict[str, dict[str, list[Rating]]], dict[str, dict[str, Counter[str]]]]:
+    """Each person's answers by way of judging, and all answers counted.
+
+    Answers without a label or given twice are told.
+    """
     person, query, clip, emotion, level = table.positions(_COLUMNS["responses"])
-    answers: dict[str, list[Rating]] = {}
+    answers: dict[str, dict[str, list[Rating]]] = {}
     counts: dict[str, dict[str, Counter[str]]] = {}
     seen: set[tuple[str, str, str]] = set()
     odd = 0
@@ -228,10 +232,10 @@ def _responses(
             continue
         seen.add(key)
         counts.setdefault(stem, {}).setdefault(mode, Counter())[label] += 1
-        if mode == "voice":
-            strength = whole_number(row.values[level])
-            attributes = {} if strength is None else {"level": float(strength)}
-            answers.setdefault(stem, []).append(Rating(row.values[person], (label,), attributes))
+        strength = whole_number(row.values[level])
+        attributes = {} if strength is None else {"level": float(strength)}
+        rating = Rating(row.values[person], (label,), attributes)
+        answers.setdefault(mode, {}).setdefault(stem, []).append(rating)
     if odd:
         notes.append(f"{table.name}: {odd:,} answers were left out, without a label or given twice.")
     return answers, counts
