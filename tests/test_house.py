@@ -14,11 +14,11 @@ PACKAGE = "remelt"
 # The layers from bottom to top; a module of the package named nowhere here is one of the parts.
 FOUNDATION = ("errors", "records", "protocols")
 # batch_log keeps its tables in the journal's file; the engine writes them, recipes and commands read them.
-SUPPORT = ("batch_log", "journal", "labels", "resources")
+SUPPORT = ("batch_log", "journal", "labels", "resources", "rows")
 PART = 2
 ABOVE_PARTS = {"recipes": 3, "cli": 4, "__main__": 5, "": 5}
 # Modules that belong to a part without lying in its folder.
-PART_OF = {"names": "selection", "profiles": "selection"}
+PART_OF = {"names": "selection", "profiles": "selection", "words_answers": "answers"}
 HEAVY = (
     "datasets", "huggingface_hub", "jinja2", "jsonschema", "matplotlib", "numpy", "openai", "pyarrow",
     "soundfile", "tiktoken", "torch", "yaml", "ftfy",

@@ -4,6 +4,10 @@ The main functions, loaded when first used:
 
 - `build_melt(MeltOptions(...))`: from corpus to audited dataset (recipes.melt)
 - `plan_melt(MeltOptions(...))`: what that will ask, cost and take, before anything is asked (recipes.melt)
+- `build_transcribe_vote(BuildOptions(...))`, `build_pseudo_sentiment(BuildOptions(...))`: the other recipes
+- `add_annotations(out, AddOptions(...))`, `export_annotations(out, to, ExportOptions(...))`: labels of people
+  and other tools (recipes.exchange.adding, recipes.exchange.exporting)
+- `measure_agreement(source)`: kappa, alpha, AC1 of a dataset, a corpus or a table (recipes.agreement)
 - `rebuild(source, out)`: a dataset again from its published replies (recipes.rebuild)
 - `load_corpus(source)`, `inspect_corpus(source)`: read and check a corpus (corpora, recipes)
 - `audit_dataset(out)`: change matrices, agreement, figures, report (recipes.finishing)
@@ -18,16 +22,26 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AddOptions": ("recipes.exchange.adding", "AddOptions"),
     "AnnotatorOptions": ("annotators", "AnnotatorOptions"),
+    "BuildOptions": ("recipes.options", "BuildOptions"),
     "BuildPlan": ("recipes.planning", "BuildPlan"),
     "BuildResult": ("recipes.finishing", "BuildResult"),
+    "ExportOptions": ("recipes.exchange.exporting", "ExportOptions"),
     "EngineOptions": ("engine", "EngineOptions"),
+    "Member": ("recipes.options", "Member"),
     "MeltOptions": ("recipes.melt", "MeltOptions"),
     "RemeltError": ("errors", "RemeltError"),
+    "ResolutionOptions": ("resolution", "ResolutionOptions"),
+    "add_annotations": ("recipes.exchange.adding", "add_annotations"),
     "audit_dataset": ("recipes.finishing", "audit_dataset"),
     "build_melt": ("recipes.melt", "build"),
+    "build_pseudo_sentiment": ("recipes.pseudo_sentiment", "build"),
+    "build_transcribe_vote": ("recipes.transcribe_vote", "build"),
+    "export_annotations": ("recipes.exchange.exporting", "export_annotations"),
     "inspect_corpus": ("recipes.inspecting", "inspect_corpus"),
     "load_corpus": ("corpora", "load"),
+    "measure_agreement": ("recipes.agreement", "measure_agreement"),
     "plan_melt": ("recipes.melt", "plan"),
     "rebuild": ("recipes.rebuild", "rebuild"),
     "find_problems": ("publishing", "find_problems"),

@@ -93,6 +93,26 @@ def test_the_plan_on_the_screen(
         f"--- Prompt {n} of 2: {prompt['utterance_id']}" for n, prompt in enumerate(written["prompts"], 1)
     ]
     assert f"{written['tokens']['input']:,}" in shown
+    # A line alone means the screen, as with the other commands.
+    monkeypatch.chdir(tmp_path)
+    code, shown, _ = run(capsys, monkeypatch, *words, "--splits", "train", "--json", "-", "--show", 2)
+    assert (code, json.loads(shown)) == (0, written)
+    assert not Path("-").exists()
+
+
+def test_several_are_shown_what_they_get_alike_once(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = tmp_path / "panel.yaml"
+    panel.write_text(
+        "annotators: [{name: a, annotator: mock}, {name: b, annotator: mock, seed: 1}, "
+        "{name: c, annotator: mock, prompt: melt-label}]"
+    )
+    words = ("plan", "melt", "--corpus", corpus, "--out", tmp_path / "o", "--panel", panel)
+    code, shown, _ = run(capsys, monkeypatch, *words, "--splits", "train", "--show", 1)
+    assert code == 0
+    titles = [line.rpartition(": ")[0] for line in shown.splitlines() if line.startswith("--- Prompt")]
+    assert titles == ["--- Prompt 1 of 2 (for a, b)", "--- Prompt 2 of 2 (for c)"]
 
 
 def test_quiet_shows_no_prompts(

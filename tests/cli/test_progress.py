@@ -20,6 +20,11 @@ def test_the_line_of_a_smooth_run_is_short() -> None:
     )
 
 
+def test_rows_of_an_annotator_that_failed_are_not_waited_for() -> None:
+    assert line(stats(given_up=400)).endswith("about 20 s left")
+    assert "left" not in line(stats(given_up=1_400))
+
+
 def test_the_line_tells_what_goes_wrong() -> None:
     made = stats(replies=520, unusable=13, repairs=12, throttled=7, paused=31.4, failed_tries=3, cost=0.12345)
     for _ in range(99):

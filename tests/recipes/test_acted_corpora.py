@@ -14,9 +14,9 @@ from remelt.errors import InputError
 from remelt.profiles import load_profile
 from remelt.recipes.common_labels import common_labels
 from remelt.recipes.finishing import BuildResult
+from remelt.recipes.listening.voices import VoiceOptions
 from remelt.recipes.melt import MeltOptions, build
 from remelt.recipes.rebuild import rebuild
-from remelt.recipes.voices import VoiceOptions
 from remelt.selection import select
 
 from ..clip_folders import fill, write_wav

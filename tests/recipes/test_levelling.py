@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from remelt.recipes.levelling import audible, fit_levels, levels_of
+from remelt.recipes.listening.levelling import audible, fit_levels, levels_of
 from remelt.voice.bins import BinOptions
 
 from ..builders import utterance

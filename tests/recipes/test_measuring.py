@@ -19,7 +19,8 @@ from remelt.audit.levels import LEVELS
 from remelt.cli import app
 from remelt.corpora import load
 from remelt.errors import InputError, Interrupted
-from remelt.recipes.measuring import CORPUS_WIDE, Measured, MeasureOptions, measure
+from remelt.journal import FILE, Journal
+from remelt.recipes.listening.measuring import CORPUS_WIDE, Measured, MeasureOptions, measure
 from remelt.recipes.reporting import Reporter
 from remelt.voice.bins import LEVEL_MEASURES
 
@@ -244,6 +245,7 @@ def test_bad_options_of_the_command(
 
 def test_the_bundled_corpus_keeps_its_row_without_a_clip(tmp_path: Path) -> None:
     (tmp_path / "o" / ".remelt").mkdir(parents=True)
+    Journal(tmp_path / "o" / ".remelt" / FILE).close()
     (tmp_path / "o" / "voice_levels_by_sex.svg").write_text("of another run", encoding="utf-8")
     made = measure(MeasureOptions("sample", tmp_path / "o"))
     counts = made.counts
@@ -282,7 +284,7 @@ def test_ctrl_c_is_an_interruption_to_go_on_from(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("remelt.recipes.measuring._analyse", stop)
+    monkeypatch.setattr("remelt.recipes.listening.measuring._analyse", stop)
     result = CliRunner().invoke(app, ["voice", str(corpus), "--out", str(tmp_path / "out")])
     assert isinstance(result.exception, Interrupted)
     assert "the same command goes on" in str(result.exception)

@@ -215,6 +215,10 @@ def test_the_out_folder_must_be_ours(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "full" / "thesis.tex").write_text("x")
     with pytest.raises(InputError, match=r"not empty and not a remelt dataset.*thesis.tex"):
         run(corpus, tmp_path / "full")
+    # What a page for reviewers leaves in a dataset that was downloaded.
+    (tmp_path / "full" / ".remelt").mkdir()
+    with pytest.raises(InputError, match=r"not empty and not a remelt dataset.*thesis.tex"):
+        run(corpus, tmp_path / "full")
     result = run(corpus, tmp_path / "out", limit=3)
     (result.out / ".remelt" / "build.json").write_text('{"recipe": "other"}')
     with pytest.raises(InputError, match="belongs to recipe 'other', this is 'melt'"):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import remelt.publishing
-import remelt.recipes.melt
+import remelt.recipes.building
 import remelt.recipes.rebuild
 from remelt.errors import InputError
 from remelt.publishing import DatasetContent, PublishedAudio, find_problems, publish, read_manifest
@@ -46,7 +46,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpus = write_meld(folder / "corpus", 30)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            remelt.recipes.melt,
+            remelt.recipes.building,
             "finish",
             lambda out, content, *others: finish(out, with_voice(content), *others),
         )

@@ -19,9 +19,9 @@ from remelt.annotators.asr import AsrOptions
 from remelt.cli import app
 from remelt.errors import AnnotatorError, InputError, Interrupted
 from remelt.journal import Journal
-from remelt.recipes import transcribe as recipe
-from remelt.recipes import transcripts
-from remelt.recipes.transcribe import TranscribeOptions, TranscribeResult, transcribe
+from remelt.recipes.listening import transcribe as recipe
+from remelt.recipes.listening import transcripts
+from remelt.recipes.listening.transcribe import TranscribeOptions, TranscribeResult, transcribe
 from remelt.recipes.workspace import workspace
 
 from .. import bad_audio
@@ -197,7 +197,7 @@ LOOK = """
 import sys
 from pathlib import Path
 from remelt import corpora
-from remelt.recipes import transcribe
+from remelt.recipes.listening import transcribe
 corpus = corpora.load(sys.argv[1])
 for clip in transcribe._look(corpus.folder, corpus.utterances)[:2]:
     print(clip.problem)

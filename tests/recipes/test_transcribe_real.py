@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from remelt.annotators.asr import AsrOptions
-from remelt.recipes.transcribe import TranscribeOptions, transcribe
+from remelt.recipes.listening.transcribe import TranscribeOptions, transcribe
 from remelt.voice.words import processed
 
 _MISSING = [

@@ -18,12 +18,12 @@ import remelt.voice
 from remelt.corpora import load
 from remelt.errors import InputError
 from remelt.publishing import find_problems
-from remelt.recipes.clips import measure_lengths
+from remelt.recipes.listening.clips import measure_lengths
+from remelt.recipes.listening.transcripts import Transcript, write
+from remelt.recipes.listening.voices import VoiceOptions
 from remelt.recipes.melt import MeltOptions, build, plan
 from remelt.recipes.rebuild import rebuild
 from remelt.recipes.reporting import Reporter
-from remelt.recipes.transcripts import Transcript, write
-from remelt.recipes.voices import VoiceOptions
 
 pytest.importorskip("soxr", reason="sound needs remelt[voice]")
 

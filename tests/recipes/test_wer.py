@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from remelt.cli import app
 from remelt.errors import InputError
-from remelt.recipes.wer import PUBLISHED, word_error_rate
+from remelt.recipes.listening.wer import PUBLISHED, word_error_rate
 from remelt.voice.wer import WerOptions
 
 pytest.importorskip("jiwer")

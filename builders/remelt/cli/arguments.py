@@ -1,12 +1,13 @@
-"""The arguments that `remelt build melt` and `remelt plan melt` share."""
+"""The arguments that `remelt build RECIPE` and `remelt plan RECIPE` share."""
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -15,20 +16,81 @@ from ..errors import InputError, bad_value
 if TYPE_CHECKING:
     from ..annotators import AnnotatorOptions
     from ..engine import EngineOptions
-    from ..recipes.melt import MeltOptions
+    from ..recipes.options import BuildOptions, Member
+    from ..resolution.base import ResolutionOptions
+
+_VOTE = (
+    "vote", "vote_threshold", "quorum", "ties", "weight", "reject", "abstain", "vote_sources", "vote_base",
+    "vote_reference", "rater",
+)  # fmt: skip
 
 
 def melt_options(
     corpus: Annotated[str, typer.Option(help="Corpus folder or table file; `sample` is the bundled one.")],
     out: Annotated[Path, typer.Option(help="Dataset folder to make, or to go on with.")],
     annotator: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             help="openai/MODEL, openai-batch/MODEL (half the price, within a day), local/smollm2, "
             "local/PATH.gguf, local/HUB_ID, hf/HUB_ID, hf/FOLDER, mock, replay:FILE_OR_DATASET or "
-            "replay:train=FILE,test=FILE."
+            "replay:train=FILE,test=FILE. Several times for a vote of several."
         ),
-    ],
+    ] = None,
+    panel: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Several annotators, each with its own settings (see docs/panel.md)."
+        ),
+    ] = None,
+    vote: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="How several votes become a label (see docs/resolution.md); default: majority.",
+        ),
+    ] = "",
+    vote_threshold: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="A majority has more than this share of the votes (0.5)."),
+    ] = None,
+    quorum: Annotated[int, typer.Option(min=1, metavar="N", help="Votes that any label needs.")] = 1,
+    ties: Annotated[
+        str, typer.Option(help="Where several labels lead: drop, first (annotator decides) or random.")
+    ] = "drop",
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE=W", help="Weight of a source's vote (1); several times."),
+    ] = None,
+    reject: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="A label that says that none fits; several times."),
+    ] = None,
+    abstain: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="A label that counts as no vote; several times."),
+    ] = None,
+    vote_sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A,B",
+            help="The sources that count, in order; given several times, each is one name, commas and all. "
+            "Default: all.",
+        ),
+    ] = None,
+    vote_base: Annotated[
+        str, typer.Option(metavar="RULE", help="The rule of the models before a human is asked.")
+    ] = "majority",
+    vote_reference: Annotated[
+        str,
+        typer.Option(metavar="LABEL", help="The label for which --vote consistency asks the second source."),
+    ] = "neutral",
+    rater: Annotated[
+        str, typer.Option(metavar="NAME", help="The human of --vote human; default: drawn for each row.")
+    ] = "",
+    allow_missing: Annotated[
+        bool,
+        typer.Option("--allow-missing", help="Publish although some of the annotators did not finish."),
+    ] = False,
     splits: Annotated[
         str, typer.Option(help="Splits to build, with commas; default: all but MELD's dev.")
     ] = "",
@@ -76,12 +138,16 @@ def melt_options(
         bool, typer.Option("--logprobs", help="Ask for the labels' log-probabilities (soft labels).")
     ] = False,
     temperature: Annotated[
-        float | None, typer.Option(min=0.0, help="Sampling temperature (MELT: 1.0).")
-    ] = 1.0,
+        float | None, typer.Option(min=0.0, help="Sampling temperature; default: MELT's 1.0.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed; mixed with each utterance's id.")] = 0,
     max_tokens: Annotated[
-        int, typer.Option(min=1, help="Tokens of a reply at most, a reasoning model's thinking included.")
-    ] = 512,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Tokens of a reply at most, a reasoning model's thinking included; default: 512.",
+        ),
+    ] = None,
     reasoning_effort: Annotated[
         str, typer.Option(metavar="TEXT", help="How hard a reasoning model thinks: minimal, low, ...")
     ] = "",
@@ -116,21 +182,23 @@ def melt_options(
     slots: Annotated[int | None, typer.Option(min=1, help="Requests a local model works on at once.")] = None,
     context: Annotated[int, typer.Option(min=256, help="Tokens of context of a local model.")] = 2048,
     device: Annotated[str, typer.Option(help="cpu or cuda, for hf/; default: cuda where there is one.")] = "",
-) -> MeltOptions:
-    """The options of the MELT recipe from the command line.
+) -> BuildOptions:
+    """The options of a recipe from the command line; those of MELT, see `recipe_options` for others.
 
     Raises:
         InputError: a value that cannot be used.
     """
     from ..corpora import from_options
-    from ..recipes.melt import MeltOptions
+    from ..recipes.options import RECIPE, BuildOptions
 
     given = dict(locals())
     wanted = _list(splits)
-    return MeltOptions(
+    members = _members(annotator or [], panel)
+    specs = [member if isinstance(member, str) else member.annotator for member in members]
+    return BuildOptions(
         corpus=corpus,
         out=out,
-        annotator=annotator,
+        annotator=members[0] if len(members) == 1 else members,
         corpus_name=name or None,
         mapping=from_options(column or [], mapping, name or None),
         splits=wanted if splits else None,
@@ -140,13 +208,107 @@ def melt_options(
         turns=turns,
         labels=_list(labels) or None,
         limit=limit,
-        temperature=temperature,
+        temperature=RECIPE if temperature is None else temperature,
         seed=seed,
-        max_tokens=max_tokens,
+        max_tokens=RECIPE if max_tokens is None else max_tokens,
         reasoning_effort=reasoning_effort or None,
         engine=_engine(given),
-        connection=_connection(given),
+        connection=_connection(given, specs),
+        resolution=_resolution(given),
+        allow_missing=allow_missing,
     )
+
+
+def recipe_options(helps: Mapping[str, str] | None = None, **defaults: Any) -> Callable[..., BuildOptions]:
+    """The same arguments with other defaults, for the commands of another recipe.
+
+    Args:
+        helps: other help texts by the argument's name.
+        **defaults: other defaults, as the command line gives them (`temperature=0.02`, `reject=["other"]`).
+
+    Raises:
+        TypeError: there is no such argument.
+    """
+    helps = helps or {}
+    known = {p.name: p for p in _parameters(melt_options)}
+    for name in (*defaults, *helps):
+        if name not in known:
+            raise TypeError(f"melt_options has no argument {name!r}")
+    for name, text in helps.items():
+        kind, option = get_args(known[name].annotation)
+        option = copy.copy(option)
+        option.help = text
+        known[name] = known[name].replace(annotation=Annotated[kind, option])
+
+    def options(**values: Any) -> BuildOptions:
+        return melt_options(**values)
+
+    parameters = [p.replace(default=defaults.get(p.name, p.default)) for p in known.values()]
+    options.__dict__["__signature__"] = inspect.Signature(parameters)
+    return options
+
+
+def vote_options() -> Callable[..., ResolutionOptions | None]:
+    """The arguments of the vote alone, for commands that decide anew what a dataset's votes come to."""
+
+    def options(**values: Any) -> ResolutionOptions | None:
+        found = _resolution(values)
+        if found is not None and not values["vote"]:
+            raise InputError("How to vote is said by --vote RULE; the other arguments of the vote go with it")
+        return found
+
+    helps = {
+        "vote": "How the votes become a label (see docs/resolution.md); default: the dataset's own rule.",
+        "seed": "Seed of what a rule draws.",
+    }
+    parameters = [p for p in _parameters(recipe_options(helps)) if p.name in (*_VOTE, "seed")]
+    options.__dict__["__signature__"] = inspect.Signature(parameters)
+    return options
+
+
+def _members(annotators: Sequence[str], panel: Path | None) -> tuple[str | Member, ...]:
+    if annotators and panel is not None:
+        raise InputError("--annotator and --panel: give one of them; a panel file names all annotators")
+    if panel is not None:
+        from ..recipes.panel.file import read_panel
+
+        return read_panel(panel)
+    if not annotators:
+        raise InputError("Nobody is asked: give --annotator SPEC, or --panel FILE for several")
+    return tuple(annotators)
+
+
+def _resolution(given: dict[str, Any]) -> ResolutionOptions | None:
+    """The rule that was asked for; None where no argument says anything, so that the recipe decides."""
+    usual = {p.name: p.default for p in _parameters(melt_options)}
+    if all((given[name] or None) == (usual[name] or None) for name in _VOTE):
+        return None
+    from ..recipes.resolving import options_from
+
+    weights = {}
+    for text in given["weight"] or []:
+        source, sign, value = text.rpartition("=")
+        try:
+            weights[source] = float(value)
+        except ValueError:
+            sign = ""
+        if not sign or not source:
+            raise InputError(f"Bad --weight {text!r}, expected SOURCE=W, such as openai/gpt-4o=0.5")
+    record = {
+        "rule": given["vote"] or "majority",
+        "threshold": given["vote_threshold"],
+        "quorum": given["quorum"],
+        "ties": given["ties"],
+        "reject": [label.strip().casefold() for label in given["reject"] or []],
+        "abstain": [label.strip().casefold() for label in given["abstain"] or []],
+        "reference": given["vote_reference"].strip().casefold(),
+        "weights": weights,
+        "sources": _names(given["vote_sources"] or []),
+        "base": given["vote_base"],
+        "human": given["rater"] or None,
+        "seed": given["seed"],
+    }
+    return options_from({name: value for name, value in record.items() if value is not None})
 
 
 def _engine(given: dict[str, Any]) -> EngineOptions:
@@ -173,7 +335,7 @@ def _engine(given: dict[str, Any]) -> EngineOptions:
     )
 
 
-def _connection(given: dict[str, Any]) -> AnnotatorOptions:
+def _connection(given: dict[str, Any], specs: Sequence[str]) -> AnnotatorOptions:
     from ..annotators import AnnotatorOptions
     from ..annotators.base import ANSWER_FORMATS
 
@@ -181,9 +343,9 @@ def _connection(given: dict[str, Any]) -> AnnotatorOptions:
     if given["answer_format"] not in known:
         raise InputError(bad_value("answer format", given["answer_format"], ANSWER_FORMATS))
     for option, schemes in (("base_url", ("openai",)), ("label_column", ("replay",))):
-        if given[option] and not given["annotator"].startswith(schemes):
-            flag = f"--{option.replace('_', '-')}"
-            raise InputError(f"{flag} has no effect on {given['annotator']!r}; it is for {schemes[0]}")
+        if given[option] and not any(spec.startswith(schemes) for spec in specs):
+            flag, whom = f"--{option.replace('_', '-')}", ", ".join(map(repr, specs))
+            raise InputError(f"{flag} has no effect on {whom}; it is for {schemes[0]}")
     first, *more = given["base_url"] or [None]
     return AnnotatorOptions(
         base_url=first,
@@ -204,6 +366,11 @@ def _connection(given: dict[str, Any]) -> AnnotatorOptions:
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    """Names with commas between, or, given several times, each as it stands: some specs hold commas."""
+    return _list(given[0]) if len(given) == 1 else tuple(name.strip() for name in given if name.strip())
 
 
 def taking(*sources: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -236,6 +403,6 @@ def taking(*sources: Callable[..., Any]) -> Callable[[Callable[..., None]], Call
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters with their annotations worked out; what only a type checker imports is anything."""
-    unseen = {"MeltOptions": Any, "VoiceOptions": Any}
+    unseen = {"BuildOptions": Any, "VoiceOptions": Any}
     signature = inspect.signature(function, locals=unseen, eval_str=True)
     return [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]

@@ -24,7 +24,9 @@ def audit(
         typer.Option(help="Another dataset, joined by id: OUT's label is before, its own after."),
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Where the files go (default: OUT/audit).")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write findings.json here as well.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write findings.json here as well; - prints it only.")
+    ] = None,
     figures: Annotated[bool, typer.Option(help="Draw SVG and PNG figures.")] = True,
     audio: Annotated[bool, typer.Option(help="Embed clips in the report, up to 20 MB.")] = True,
 ) -> None:
@@ -39,9 +41,14 @@ def audit(
 
     options = AuditOptions(before=before, after=after, against=against, to=to, figures=figures)
     findings = audit_dataset(out, options if audio else replace(options, audio_bytes=0))
+    if json is not None and str(json) == "-":
+        typer.echo((findings.folder / "findings.json").read_text(encoding="utf-8"), nl=False)
+        return
     if json is not None:
         try:
             json.write_bytes((findings.folder / "findings.json").read_bytes())
         except OSError as error:
             raise InputError(f"The findings cannot be written to {json}: {error.strerror or error}") from None
-    print_findings(findings, Console())
+    console = Console()
+    # A file or pipe has no width; 80 columns would leave numbers out.
+    print_findings(findings, console if console.is_terminal else Console(width=160))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .output import put_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +30,8 @@ def batches(
         str | None, typer.Option(help="Address of the server, if not as in the build.")
     ] = None,
     json_: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the list as JSON.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the list as JSON; - prints it only."),
     ] = None,
 ) -> None:
     """List the batches of a build, or cancel them.
@@ -40,10 +44,13 @@ def batches(
 
     if cancel:
         gone = cancel_batches(out, cancel, base_url)
-        typer.echo(f"{len(gone)} cancelled or given up" if gone else "There is no batch to cancel")
+        typer.echo(
+            f"{len(gone)} cancelled or given up" if gone else "There is no batch to cancel",
+            err=str(json_) == "-",
+        )
     records = list_batches(out, refresh, base_url)
-    if json_ is not None:
-        _write(json_, records)
+    if put_json(json_, [asdict(record) for record in records]):
+        return
     if not records:
         typer.echo(f"{out} has no batches")
         return
@@ -67,16 +74,3 @@ def _table(records: Sequence[BatchRecord]) -> list[str]:
         ]
         shown.append("  ".join(cells).rstrip() + detail)
     return shown
-
-
-def _write(path: Path, records: Sequence[BatchRecord]) -> None:
-    import json
-    from dataclasses import asdict
-
-    from ..errors import InputError
-
-    content = [asdict(record) for record in records]
-    try:
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}") from error

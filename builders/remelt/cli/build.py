@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,12 +15,17 @@ from .voice_arguments import voice_options
 
 if TYPE_CHECKING:
     from ..recipes.finishing import BuildResult
-    from ..recipes.melt import MeltOptions
-    from ..recipes.voices import VoiceOptions
+    from ..recipes.listening.voices import VoiceOptions
+    from ..recipes.options import BuildOptions
+    from ..recipes.reporting import Reporter
 
 build_app = typer.Typer(help="Relabel a corpus with one of the published recipes.", no_args_is_help=True)
 
 Plain = Annotated[bool, typer.Option("--plain", help="Plain log lines instead of a live display.")]
+MaxInvalid = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="Exit with 1 above so many quarantined rows: a share below 1, else a count."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what needs attention.")]
 
 
@@ -31,28 +37,23 @@ def register(app: typer.Typer) -> None:
 @build_app.command("melt")
 @taking(melt_options, voice_options)
 def melt(
-    options: MeltOptions,
+    options: BuildOptions,
     voice: VoiceOptions,
-    max_invalid: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0, help="Exit with 1 above so many quarantined rows: a share below 1, else a count."
-        ),
-    ] = None,
+    max_invalid: MaxInvalid = None,
     plain: Plain = False,
     quiet: Quiet = False,
 ) -> None:
     """MELT (Jing et al. 2025): emotion labels and voice descriptions from text.
 
+    With several --annotator, or a --panel FILE, their votes become one label (docs/panel.md).
     The same command goes on after an interruption; nothing that was answered is asked again. `remelt plan
     melt` with the same arguments tells beforehand what it will ask and cost.
     Exit codes: 0 done, 1 too many quarantined rows, 2 bad use or input, 3 interrupted and resumable.
     """
-    result = _run(replace(options, voice=voice), plain, quiet)
-    if not quiet:
-        summary(result)
-    if max_invalid is not None:
-        _check_quarantine(result, max_invalid)
+    from ..recipes.melt import build
+
+    result = run_build(lambda reporter: build(replace(options, voice=voice), reporter), plain, quiet)
+    conclude(result, quiet, max_invalid)
 
 
 def rebuild(
@@ -77,7 +78,8 @@ def summary(result: BuildResult) -> None:
     from ..audit import print_summary
 
     console = Console()
-    print_summary(result.findings, console)
+    # A file or pipe has no width; 80 columns would leave numbers out.
+    print_summary(result.findings, console if console.is_terminal else Console(width=160))
     lines = [
         "",
         *_run_lines(result),
@@ -100,8 +102,9 @@ def summary(result: BuildResult) -> None:
 
 def _run_lines(result: BuildResult) -> list[str]:
     """What this run asked, and what all replies of the dataset have cost."""
-    stats, annotator, total = result.stats, result.manifest["annotator"]["name"], result.manifest["replies"]
-    lines = []
+    stats, total, members = result.stats, result.manifest["replies"], result.manifest.get("annotators")
+    annotator = f"{len(members)} annotators" if members else result.manifest["annotator"]["name"]
+    lines = list(_member_lines(members)) if members else []
     if stats.asked:
         lines.append(
             f"Asked    {annotator}: {stats.asked:,} requests, {stats.rows_per_second:,.1f} rows/s, "
@@ -114,13 +117,31 @@ def _run_lines(result: BuildResult) -> list[str]:
     return lines
 
 
-def _run(options: MeltOptions, plain: bool, quiet: bool) -> BuildResult:
-    from ..recipes.melt import build
+def _member_lines(members: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """How far each of several annotators came, and what the run that asked it last has cost."""
+    for member in members:
+        run = member.get("run")
+        text = f"{member['kind']}, {member['model']}"
+        if run:
+            text += f"; {run['valid']:,} of {run['rows']:,} rows valid"
+            if run["cost"]:
+                text += f", ${run['cost']:,.4f}"
+        if member.get("missing"):
+            text += f"; did not finish: {member['missing']}"
+        yield f"Member   {member['name']}: {text}"
+
+
+def run_build(build: Callable[[Reporter], BuildResult], plain: bool, quiet: bool) -> BuildResult:
+    """Runs a recipe's build with the display that fits; one that is interrupted says how to go on.
+
+    Raises:
+        Interrupted: stopped before the end.
+    """
     from .progress import reporter
 
     kept = "Everything answered is kept"
     try:
-        return build(options, reporter(plain, quiet))
+        return build(reporter(plain, quiet))
     except Interrupted as error:
         text = str(error)
         # The engine says itself how to go on where the same command would stop again.
@@ -129,6 +150,14 @@ def _run(options: MeltOptions, plain: bool, quiet: bool) -> BuildResult:
         ) from error
     except KeyboardInterrupt:
         raise Interrupted(f"stopped. {kept}; the same command goes on.") from None
+
+
+def conclude(result: BuildResult, quiet: bool, max_invalid: float | None) -> None:
+    """Says what a build has made, and ends with 1 where too many rows are quarantined."""
+    if not quiet:
+        summary(result)
+    if max_invalid is not None:
+        _check_quarantine(result, max_invalid)
 
 
 def _check_quarantine(result: BuildResult, most: float) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .output import put_json
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -32,11 +34,8 @@ def corpora(
     from ..corpora import info, names
 
     shown = [info(name)] if name else [info(known) for known in names()]
-    if json_ is not None:
-        if str(json_) == "-":
-            typer.echo(_json(shown))
-            return
-        _write(json_, _json(shown))
+    if put_json(json_, {"format": FORMAT, "corpora": list(map(_plain, shown))}):
+        return
     console = Console(no_color=plain, highlight=False, emoji=False, markup=False)
     if name or plain or not console.is_terminal:
         for known in shown:
@@ -105,12 +104,6 @@ def _table(console: Console, shown: list[CorpusInfo]) -> None:
     console.print("remelt corpora NAME shows one in full, with its citation.")
 
 
-def _json(shown: list[CorpusInfo]) -> str:
-    from json import dumps
-
-    return dumps({"format": FORMAT, "corpora": list(map(_plain, shown))}, ensure_ascii=False, indent=2)
-
-
 def _plain(known: CorpusInfo) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -118,12 +111,3 @@ def _plain(known: CorpusInfo) -> dict[str, Any]:
 
     mapped = LABEL_MAPS.get(known.name)
     return {**asdict(known), "common_labels": dict(mapped.to_common) if mapped else {}}
-
-
-def _write(path: Path, text: str) -> None:
-    from ..errors import InputError
-
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}") from None

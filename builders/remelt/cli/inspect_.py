@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .output import console, put_json
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -67,36 +69,11 @@ def inspect(
         processes=processes,
         reporter=reporter(plain, quiet=False),
     )
-    if json is not None and str(json) == "-":
-        typer.echo(_json(found))
-        return
-    _show(found, plain)
-    if json is not None:
-        _write(json, _json(found))
+    if not put_json(json, found.to_dict()):
+        _show(found, console(plain), plain)
 
 
-def _json(found: CorpusInspection) -> str:
-    from json import dumps
-
-    return dumps(found.to_dict(), ensure_ascii=False, indent=2)
-
-
-def _write(path: Path, text: str) -> None:
-    from ..errors import InputError
-
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}") from None
-
-
-def _show(found: CorpusInspection, plain: bool) -> None:
-    from rich.console import Console
-
-    console = Console(no_color=plain, highlight=False, emoji=False, markup=False)
-    if not console.is_terminal:
-        # A pipe has no width; a table cut at 80 columns would lose numbers.
-        console = Console(no_color=True, highlight=False, emoji=False, markup=False, width=160)
+def _show(found: CorpusInspection, console: Console, plain: bool) -> None:
     corpus = found.corpus
     console.print(f"{corpus.name}: {len(corpus):,} utterances in {corpus.folder}")
     console.print(_sizes(found, plain))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,20 +9,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import InputError
 from .arguments import melt_options, taking
+from .output import put_json
 from .voice_arguments import voice_options
 
 if TYPE_CHECKING:
-    from ..recipes.melt import MeltOptions
+    from ..recipes.listening.voices import VoiceOptions
+    from ..recipes.options import BuildOptions
     from ..recipes.plan_notes import Cost
     from ..recipes.planning import BuildPlan
-    from ..recipes.voices import VoiceOptions
 
 plan_app = typer.Typer(
     help="Tell what a build will ask, cost and take, before anything is asked.", no_args_is_help=True
 )
 _EXAMPLES = 5
+
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write it as JSON; - prints it only.")
+]
+Show = Annotated[int, typer.Option(min=0, help="Show so many of the prompts.")]
+Plain = Annotated[bool, typer.Option("--plain", help="No colours, no lines.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no prompts, say only what counts.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,16 +39,12 @@ def register(app: typer.Typer) -> None:
 @plan_app.command("melt")
 @taking(melt_options, voice_options)
 def melt(
-    options: MeltOptions,
+    options: BuildOptions,
     voice: VoiceOptions,
-    json_: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write it as JSON.")
-    ] = None,
-    show: Annotated[int, typer.Option(min=0, help="Show so many of the prompts.")] = 3,
-    plain: Annotated[bool, typer.Option("--plain", help="No colours, no lines.")] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show no prompts, say only what counts.")
-    ] = False,
+    json_: Json = None,
+    show: Show = 3,
+    plain: Plain = False,
+    quiet: Quiet = False,
 ) -> None:
     """What `remelt build melt` with these arguments will ask, cost and take.
 
@@ -52,10 +54,17 @@ def melt(
     from ..recipes.melt import plan
     from .progress import reporter
 
-    found = plan(replace(options, voice=voice), reporter(plain, quiet), show)
-    if json_ is not None:
-        _write(json_, found)
-    _print(found, plain, quiet)
+    show_plan(plan(replace(options, voice=voice), reporter(plain, quiet), show), json_, plain, quiet)
+
+
+def show_plan(plan: BuildPlan, path: Path | None, plain: bool, quiet: bool) -> None:
+    """Shows a recipe's plan, and writes it as JSON where a path is given (`-`: prints that alone).
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    if not put_json(path, plan.as_dict()):
+        _print(plan, plain, quiet)
 
 
 def _print(plan: BuildPlan, plain: bool, quiet: bool) -> None:
@@ -77,7 +86,8 @@ def _print(plan: BuildPlan, plain: bool, quiet: bool) -> None:
             table.add_row(name, text)
         console.print(table)
     for number, shown in enumerate(() if quiet else plan.prompts, 1):
-        title = f"Prompt {number} of {len(plan.prompts)}: {shown.utterance_id}"
+        whom = f" (for {', '.join(shown.annotators)})" if shown.annotators else ""
+        title = f"Prompt {number} of {len(plan.prompts)}{whom}: {shown.utterance_id}"
         console.print(f"\n--- {title}" if bare else Rule(title, align="left"), soft_wrap=True)
         for message in shown.messages:
             console.print(f"[{message.role}]", style="bold" if not bare else None)
@@ -95,14 +105,11 @@ def _lines(plan: BuildPlan) -> Iterator[tuple[str, str]]:
         f"{plan.corpus}: {plan.utterances:,} utterances in {splits}; "
         f"{plan.rows:,} to annotate (profile {plan.profile})",
     )
+    if plan.members:
+        yield from _members(plan)
+        return
     yield "Asks", f"{plan.annotator} ({plan.endpoint})"
-    rows = f"{plan.rows_now:,} to ask"
-    if plan.rows_now != plan.rows_left:
-        rows += f" in this run, {plan.rows_left:,} in all"
-    rows += f", {plan.answered:,} answered before"
-    if plan.repairs:
-        rows += f"; {plan.repairs:,} have an unusable answer and are asked again"
-    yield "Rows", rows
+    yield "Rows", _rows(plan)
     yield from _token_lines(plan)
     yield from _price_lines(plan)
     yield from _time_lines(plan)
@@ -113,6 +120,38 @@ def _lines(plan: BuildPlan) -> Iterator[tuple[str, str]]:
     else:
         shown = ", ".join(plan.too_long[:_EXAMPLES])
         yield "Context", f"{len(plan.too_long):,} do not surely fit into {plan.context:,} tokens: {shown}"
+
+
+def _members(plan: BuildPlan) -> Iterator[tuple[str, str]]:
+    """The plan of several annotators: a few lines for each, and the sum."""
+    for number, member in enumerate(plan.members, 1):
+        asked = "" if member.annotator == member.model else f"{member.model}, "
+        yield f"Annotator {number}", f"{member.annotator} ({asked}{member.endpoint})"
+        yield "  Rows", _rows(member)
+        for name, text in (*_token_lines(member), *_price_lines(member, spent=False), *_time_lines(member)):
+            yield f"  {name}", text
+    yield "Together", f"{len(plan.members)} annotators, {_rows(plan)} (each utterance once for each)"
+    yield from _token_lines(plan)
+    if plan.free:
+        yield "Price", "nobody to pay"
+    elif plan.price is None:
+        yield "Price", "not known of all (see the notes)"
+    else:
+        yield "Price", f"{_dollars(plan.price)}, each in the way it is asked"
+    if plan.spent:
+        yield "Spent", f"${plan.spent:,.4f} in {plan.out} so far"
+    if plan.duration.seconds is not None:
+        yield "Time", f"{_span(plan.duration.seconds)} at least"
+
+
+def _rows(plan: BuildPlan) -> str:
+    rows = f"{plan.rows_now:,} to ask"
+    if plan.rows_now != plan.rows_left:
+        rows += f" in this run, {plan.rows_left:,} in all"
+    rows += f", {plan.answered:,} answered before"
+    if plan.repairs:
+        rows += f"; {plan.repairs:,} have an unusable answer and are asked again"
+    return rows
 
 
 def _token_lines(plan: BuildPlan) -> Iterator[tuple[str, str]]:
@@ -137,7 +176,7 @@ def _token_lines(plan: BuildPlan) -> Iterator[tuple[str, str]]:
     yield "Tokens out", "; ".join(parts) or "none"
 
 
-def _price_lines(plan: BuildPlan) -> Iterator[tuple[str, str]]:
+def _price_lines(plan: BuildPlan, spent: bool = True) -> Iterator[tuple[str, str]]:
     if plan.free:
         yield "Price", "nobody to pay"
     elif plan.price is None:
@@ -149,7 +188,7 @@ def _price_lines(plan: BuildPlan) -> Iterator[tuple[str, str]]:
         else:
             how = "what this annotator pays" if plan.batched else f"--annotator openai-batch/{plan.model}"
             yield "Batch price", f"{_dollars(plan.batch_price)} ({how})"
-    if plan.spent:
+    if spent and plan.spent:
         yield "Spent", f"${plan.spent:,.4f} in {plan.out} so far"
 
 
@@ -178,11 +217,3 @@ def _span(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _write(path: Path, plan: BuildPlan) -> None:
-    text = json.dumps(plan.as_dict(), ensure_ascii=False, indent=2) + "\n"
-    try:
-        path.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}") from error

@@ -27,7 +27,7 @@ def reporter(plain: bool, quiet: bool) -> Reporter:
 def line(stats: Stats) -> str:
     """What happened so far, in one line."""
     rate = stats.rows_per_second
-    left = stats.rows - stats.done
+    left = stats.rows - stats.done - stats.given_up
     parts = [
         f"{stats.done:,}/{stats.rows:,} rows",
         f"{stats.valid:,} kept",
@@ -55,7 +55,14 @@ def line(stats: Stats) -> str:
         parts.append(f"{stats.failed_tries:,} failed tries")
     if left and rate > 0:
         parts.append(f"about {_span(left / rate)} left")
+    if stats.running:
+        parts.append(f"at work: {'; '.join(stats.running)}")
     return ", ".join(parts)
+
+
+def member_line(name: str, stats: Stats, failure: str) -> str:
+    """How it went with one of several annotators."""
+    return f"{name} did not finish ({failure}): {line(stats)}" if failure else f"{name}: {line(stats)}"
 
 
 def _span(seconds: float) -> str:
@@ -69,6 +76,10 @@ class QuietReporter(Reporter):
 
     def notice(self, text: str) -> None:
         print(f"note: {text}", file=sys.stderr, flush=True)
+
+    def member(self, name: str, stats: Stats, failure: str) -> None:
+        if failure:
+            self.notice(member_line(name, stats, failure))
 
 
 class PlainReporter(QuietReporter):
@@ -85,6 +96,9 @@ class PlainReporter(QuietReporter):
         if now - self._last >= _PLAIN_EVERY:
             self._last = now
             print(f"  {line(stats)}", file=sys.stderr, flush=True)
+
+    def member(self, name: str, stats: Stats, failure: str) -> None:
+        print(f"  {member_line(name, stats, failure)}", file=sys.stderr, flush=True)
 
     def annotated(self, stats: Stats) -> None:
         print(f"  {line(stats)}", file=sys.stderr, flush=True)
@@ -142,6 +156,10 @@ class LiveReporter(Reporter):
             self._bar.start()
             self._task = self._bar.add_task("", total=total, line="")
         self._bar.update(self._task, completed=done, line=text)
+
+    def member(self, name: str, stats: Stats, failure: str) -> None:
+        style = "yellow" if failure else None
+        self._console.print(member_line(name, stats, failure), style=style, markup=False, highlight=False)
 
     def annotated(self, stats: Stats) -> None:
         if self._bar is not None:

@@ -45,9 +45,10 @@ def show(
 ) -> None:
     """Print a prompt file, or with --corpus and --row the messages that would be sent for that row."""
     from .. import answers, prompting
-    from ..labels import MELT
+    from ..labels import LABEL_SETS, MELT
 
     found = prompting.load(prompt)
+    labels = LABEL_SETS.get(found.labels, MELT)
     if bool(corpus) != bool(row):
         raise InputError(
             "--row and --corpus go together: `remelt prompts show melt --corpus sample --row ID`"
@@ -63,11 +64,11 @@ def show(
             raise InputError(f"No utterance {row!r} in {corpus}; ids look like {utterances[0].id!r}")
         count = found.turns if turns is None else turns
         before = prompting.Dialogues(utterances).before(chosen, count)
-        messages, prefill = prompting.render(found, chosen, MELT, before)
+        messages, prefill = prompting.render(found, chosen, labels, before)
         for message in messages:
             typer.echo(f"--- {message.role}\n{message.content}")
         if prefill:
             typer.echo(f"--- assistant (with --answer-format prefill)\n{prefill}")
     if schema:
         typer.echo(f"--- schema {found.schema}")
-        typer.echo(json.dumps(answers.load_schema(found.schema, MELT), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(answers.load_schema(found.schema, labels), indent=2, ensure_ascii=False))

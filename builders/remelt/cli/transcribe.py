@@ -10,7 +10,7 @@ import typer
 from ..errors import Interrupted
 
 if TYPE_CHECKING:
-    from ..recipes.transcribe import TranscribeOptions, TranscribeResult
+    from ..recipes.listening.transcribe import TranscribeOptions, TranscribeResult
 
 
 def register(app: typer.Typer) -> None:
@@ -83,7 +83,7 @@ def transcribe(
     """
     from ..annotators.asr import AsrOptions
     from ..corpora import from_options
-    from ..recipes.transcribe import TranscribeOptions
+    from ..recipes.listening.transcribe import TranscribeOptions
 
     first, *more = base_url or [""]
     # AsrOptions itself says what may stand here.
@@ -122,7 +122,7 @@ def transcribe(
 
 
 def _run(options: TranscribeOptions, plain: bool, quiet: bool) -> TranscribeResult:
-    from ..recipes.transcribe import transcribe as run
+    from ..recipes.listening.transcribe import transcribe as run
     from .progress import reporter
 
     kept = "Everything transcribed is kept"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..audit.levels import Crossing
-    from ..recipes.measuring import Measured
+    from ..recipes.listening.measuring import Measured
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +54,7 @@ def voice(
 ) -> None:
     """Measure pitch, loudness and rate of every clip, and how they fall on emotions and sexes."""
     from ..corpora import from_options
-    from ..recipes.measuring import MeasureOptions, measure
+    from ..recipes.listening.measuring import MeasureOptions, measure
     from ..voice.bins import as_by
     from .progress import reporter
 
@@ -78,7 +78,7 @@ def voice(
 
 
 def _show(found: Measured, out: Path, plain: bool) -> None:
-    from ..recipes.measuring import TITLES
+    from ..recipes.listening.measuring import TITLES
 
     console = _console(plain)
     console.print(f"{found.corpus.name}: {len(found.corpus):,} utterances, acoustics {found.backend.name}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..recipes.voices import VoiceOptions
+    from ..recipes.listening.voices import VoiceOptions
 
 
 def voice_options(
@@ -40,7 +40,7 @@ def voice_options(
     Raises:
         InputError: a value that cannot be used.
     """
-    from ..recipes.voices import VoiceOptions
+    from ..recipes.listening.voices import VoiceOptions
 
     return VoiceOptions(
         audio=audio,

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .output import console, put_json
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from ..recipes.wer import WerReport
+    from ..recipes.listening.wer import WerReport
     from ..voice.wer import Rate
 
 _SHOWN = 15
@@ -55,7 +57,7 @@ def wer(
     plain: Annotated[bool, typer.Option("--plain", help="No colours, no lines.")] = False,
 ) -> None:
     """Compare transcripts with the corpus's words: WER as it stands and without case and punctuation."""
-    from ..recipes.wer import word_error_rate
+    from ..recipes.listening.wer import word_error_rate
     from ..voice.wer import WerOptions
 
     wanted = tuple(dict.fromkeys(part.strip() for part in by.split(",") if part.strip()))
@@ -67,36 +69,8 @@ def wer(
         worst=worst,
     )
     report = word_error_rate(out, options, reference=reference, hypothesis=hypothesis, to=to)
-    if json is not None and str(json) == "-":
-        typer.echo(_json(report))
-        return
-    _show(report, _console(plain), plain)
-    if json is not None:
-        _write(json, _json(report))
-
-
-def _json(report: WerReport) -> str:
-    from json import dumps
-
-    return dumps(report.as_dict(), ensure_ascii=False, indent=2)
-
-
-def _write(path: Path, text: str) -> None:
-    from ..errors import InputError
-
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}") from None
-
-
-def _console(plain: bool) -> Console:
-    from rich.console import Console
-
-    kept: dict[str, Any] = {"highlight": False, "emoji": False, "markup": False}
-    console = Console(no_color=plain, **kept)
-    # A pipe has no width; a table cut at 80 columns would lose numbers.
-    return console if console.is_terminal else Console(no_color=True, width=160, **kept)
+    if not put_json(json, report.as_dict()):
+        _show(report, console(plain), plain)
 
 
 def _show(report: WerReport, console: Console, plain: bool) -> None:

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..batch_log import BatchLog
@@ -22,15 +23,25 @@ T = TypeVar("T")
 _LOOK = 1.0
 
 
-def run(
-    requests: Sequence[Request],
-    annotator: Annotator | BatchAnnotator,
-    journal: Journal,
-    check: Check,
-    conversation: Conversation,
-    options: EngineOptions,
-    reporter: Reporter,
-) -> tuple[tuple[Annotation, ...], Stats]:
+@dataclass(frozen=True)
+class Work:
+    """What one annotator is to do.
+
+    Attributes:
+        requests: at most one per utterance.
+        check: judges a reply.
+        conversation: the messages to send, given the earlier replies.
+        options: how requests are sent.
+    """
+
+    requests: Sequence[Request]
+    annotator: Annotator | BatchAnnotator
+    check: Check
+    conversation: Conversation
+    options: EngineOptions
+
+
+def run(work: Work, journal: Journal, reporter: Reporter) -> tuple[tuple[Annotation, ...], Stats]:
     """Annotates all requests; the first Ctrl-C waits for what is in flight, the second does not.
 
     An annotator that works in batches is asked that way; Ctrl-C leaves its batches to the server.
@@ -45,31 +56,66 @@ def run(
     """
 
     async def main() -> tuple[tuple[Annotation, ...], Stats]:
-        stop, stats = Stop(), Stats(rows=len(requests))
-        place = {request.utterance.id: n for n, request in enumerate(requests)}
-        found: list[Annotation | None] = [None] * len(requests)
-        with _signals(stop, stats, reporter):
+        stop, stats = Stop(), Stats(rows=len(work.requests))
+        found: dict[str, Annotation] = {}
+
+        def on_signal(name: str) -> None:
+            stop.ask(f"stopped by {name}")
+            if stats.in_flight and not stats.batches:
+                reporter.notice(
+                    f"Stopping: waiting for {stats.in_flight} requests in flight; again to stop at once"
+                )
+
+        with signals(on_signal):
             try:
-                common = (journal, check, conversation, options, stats, stop)
-                if isinstance(annotator, BatchAnnotator):
-                    answers = annotate_in_batches(requests, annotator, *common)
-                else:
-                    _refuse_open_batches(annotator, journal)
-                    answers = annotate(requests, annotator, *common)
-                await annotator.start()
-                async with _telling(annotator.notices, stats, reporter) as tell, contextlib.aclosing(answers):
-                    async for annotation in answers:
-                        found[place[annotation.utterance.id]] = annotation
-                        tell()
-                        reporter.progress(stats)
+                await carry_out(work, journal, stats, stop, reporter, found)
             except asyncio.CancelledError:
                 raise Interrupted("stopped at once; replies in flight were given up") from None
-            finally:
-                reporter.annotated(stats)
-                await annotator.close()
-        return tuple(a for a in found if a is not None), stats
+        return in_order(work, found), stats
 
-    return _run(main())
+    return run_loop(main())
+
+
+def in_order(work: Work, found: Mapping[str, Annotation]) -> tuple[Annotation, ...]:
+    """The annotations in the order of the requests."""
+    ids = (request.utterance.id for request in work.requests)
+    return tuple(found[name] for name in ids if name in found)
+
+
+async def carry_out(
+    work: Work,
+    journal: Journal,
+    stats: Stats,
+    stop: Stop,
+    reporter: Reporter,
+    found: dict[str, Annotation],
+) -> None:
+    """Starts an annotator, asks it everything, and closes it.
+
+    Args:
+        found: takes the annotations by utterance id as they come, so that none is lost where the run ends
+            early.
+
+    Raises:
+        Interrupted, AnnotatorError, InputError: see `run`.
+    """
+    annotator = work.annotator
+    common = (journal, work.check, work.conversation, work.options, stats, stop)
+    try:
+        if isinstance(annotator, BatchAnnotator):
+            answers = annotate_in_batches(work.requests, annotator, *common)
+        else:
+            _refuse_open_batches(annotator, journal)
+            answers = annotate(work.requests, annotator, *common)
+        await annotator.start()
+        async with _telling(annotator.notices, stats, reporter) as tell, contextlib.aclosing(answers):
+            async for annotation in answers:
+                found[annotation.utterance.id] = annotation
+                tell()
+                reporter.progress(stats)
+    finally:
+        reporter.annotated(stats)
+        await annotator.close()
 
 
 def _refuse_open_batches(annotator: Annotator, journal: Journal) -> None:
@@ -116,20 +162,18 @@ async def _telling(notices: list[str], stats: Stats, reporter: Reporter) -> Asyn
 
 
 @contextlib.contextmanager
-def _signals(stop: Stop, stats: Stats, reporter: Reporter) -> Iterator[None]:
-    """The first SIGINT or SIGTERM asks the run to end; the second cancels it."""
+def signals(asked: Callable[[str], None]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM asks the run to end, with its name; the second cancels it."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    seen = False
 
     def on_signal(name: str) -> None:
-        if stop.asked:
-            if task is not None:
-                task.cancel()
+        nonlocal seen
+        if seen and task is not None:
+            task.cancel()
             return
-        stop.ask(f"stopped by {name}")
-        if stats.in_flight and not stats.batches:
-            reporter.notice(
-                f"Stopping: waiting for {stats.in_flight} requests in flight; again to stop at once"
-            )
+        seen = True
+        asked(name)
 
     caught = []
     if threading.current_thread() is threading.main_thread():
@@ -144,7 +188,7 @@ def _signals(stop: Stop, stats: Stats, reporter: Reporter) -> Iterator[None]:
             loop.remove_signal_handler(sign)
 
 
-def _run(main: Coroutine[Any, Any, T]) -> T:
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
     """asyncio.run, also from inside a notebook, whose thread already runs a loop."""
     try:
         asyncio.get_running_loop()

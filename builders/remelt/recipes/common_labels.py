@@ -10,6 +10,8 @@ from ..labels import LABEL_MAPS
 if TYPE_CHECKING:
     from ..corpora import Corpus
 
+RENAMED = "Labels under their common names"
+
 
 def common_labels(corpus: Corpus) -> Corpus:
     """The corpus with its labels renamed by `labels.LABEL_MAPS`; unknown corpora stay as they are.
@@ -23,7 +25,7 @@ def common_labels(corpus: Corpus) -> Corpus:
     renamed = {own: known.to_common[own] for own in found if known.to_common.get(own, own) != own}
     if not renamed:
         return corpus
-    told = f"Labels under their common names: {', '.join(f'{a} is {b}' for a, b in sorted(renamed.items()))}."
+    told = f"{RENAMED}: {', '.join(f'{a} is {b}' for a, b in sorted(renamed.items()))}."
     if alone := sorted(own for own in found if own not in known.to_common):
         told += f" Without a common name, and so never equal to a new label: {', '.join(alone)}."
     utterances = tuple(replace(u, label=renamed.get(u.label or "", u.label)) for u in corpus.utterances)

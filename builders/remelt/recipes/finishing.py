@@ -102,8 +102,10 @@ def audit_dataset(out: str | Path, options: AuditOptions | None = None) -> Findi
     from ..audit import AuditOptions, audit
     from ..journal import OutLock
     from ..publishing import seal
+    from .exchange.keeping import settled
 
     with OutLock(out) if (out / ".remelt").is_dir() else nullcontext():
+        settled(out)
         findings = audit(out, options or AuditOptions())
         if findings.folder.resolve().is_relative_to(out.resolve()) and _has_manifest(out):
             seal(out)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..annotators import AnnotatorOptions
     from ..annotators.known_models import KnownModel
     from ..protocols import Annotator, Check
-    from .melt import MeltOptions
+    from .panel.members import Participant
     from .requests import Questions
 
 _AT_A_TIME = 1000
@@ -31,11 +31,12 @@ _WORDS = "calm and a little bright with soft steady tones that rise towards the 
 
 @dataclass(frozen=True)
 class Shown:
-    """One rendered prompt."""
+    """One rendered prompt, and who of several annotators gets it."""
 
     utterance_id: str
     messages: tuple[Message, ...]
     prefill: str
+    annotators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,13 @@ class BuildPlan:
         duration: how long it takes at least.
         context: tokens of prompt and reply together that the model takes; None where not known.
         too_long: ids of the rows whose prompt and reply may not fit into the model's context.
-        prompts: some of the prompts, spread over the rows to ask.
+        prompts: some of the prompts, spread over the rows to ask; what several annotators get alike stands
+            there once.
         notes: what else to know, one sentence each.
+        members: the plan of each of several annotators, under its own name; empty for one. With several,
+            the figures above are of all together: `answered`, `rows_left`, `rows_now` and `repairs` count
+            an utterance once for each annotator, `price` adds up what each pays in the way it takes, and
+            `duration` is that of the longest of those that work side by side.
     """
 
     out: Path
@@ -92,22 +98,19 @@ class BuildPlan:
     too_long: tuple[str, ...]
     prompts: tuple[Shown, ...]
     notes: tuple[str, ...]
+    members: tuple[BuildPlan, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON can hold it."""
-        return {**asdict(self), "out": str(self.out)}
+        members = [member.as_dict() for member in self.members]
+        return {**asdict(replace(self, members=())), "out": str(self.out), "members": members}
 
 
-def make_plan(
-    options: MeltOptions, questions: Questions, annotator: Annotator, check: Check, recipe: str, show: int
-) -> BuildPlan:
-    """The plan of a build.
+def make_plan(member: Participant, recipe: str, show: int) -> BuildPlan:
+    """The plan of what one annotator is asked.
 
     Args:
-        options: with engine and connection filled in.
-        questions: what the build asks.
-        annotator: who is asked; it is not started.
-        check: judges the replies in OUT's journal.
+        member: who is asked, and what; the annotator is not started.
         recipe: the owner that OUT must have.
         show: how many prompts to show.
 
@@ -116,7 +119,9 @@ def make_plan(
     """
     if show < 0:
         raise InputError(f"Bad number of prompts to show {show!r}, expected a whole number from 0")
-    known, facts, sizes = _facts(options, questions, annotator, check, recipe)
+    questions, annotator = member.questions, member.annotator
+    rows = questions.rows
+    known, facts, sizes = _facts(member, recipe)
     now = known.left[: facts.rows]
     model, batched = facts.model, facts.batched
     price = _cost(facts.tokens, sizes, model, batch=False) if model else None
@@ -125,14 +130,14 @@ def make_plan(
     facts = replace(facts, price=batch_price if batched and batch_price else price)
     too_long = _too_long(now, sizes, facts)
     return BuildPlan(
-        out=options.out,
+        out=member.options.out,
         annotator=annotator.name,
         model=annotator.model,
         endpoint=annotator.endpoint,
-        corpus=questions.corpus.name,
-        splits=questions.splits,
-        profile=questions.profile,
-        utterances=sum(u.split in questions.splits for u in questions.corpus.utterances),
+        corpus=rows.corpus.name,
+        splits=rows.splits,
+        profile=rows.profile,
+        utterances=sum(u.split in rows.splits for u in rows.corpus.utterances),
         rows=len(questions.requests),
         answered=len(questions.requests) - len(known.left),
         rows_left=len(known.left),
@@ -152,16 +157,13 @@ def make_plan(
     )
 
 
-def _facts(
-    options: MeltOptions, questions: Questions, annotator: Annotator, check: Check, recipe: str
-) -> tuple[_Known, Facts, list[int]]:
+def _facts(member: Participant, recipe: str) -> tuple[_Known, Facts, list[int]]:
     """What the journal says, what is known of the run, and the tokens of each prompt."""
     from ..annotators import known_models
 
-    engine, connection = options.engine, options.connection
-    assert engine is not None
+    annotator, engine, connection = member.annotator, member.engine, member.options.connection
     assert connection is not None
-    known = _look_up(options.out, recipe, questions, check, engine.retries)
+    known = _look_up(member.options.out, recipe, member.questions, member.check, engine.retries)
     now = known.left[: engine.max_rows]
     free = getattr(annotator, "estimate", None) is None
     model = None if free else known_models.find(annotator.model, connection.prices)
@@ -223,7 +225,7 @@ def _look_up(out: Path, recipe: str, questions: Questions, check: Check, retries
     path, requests = out / ".remelt" / FILE, questions.requests
     if not path.is_file():
         return _Known(tuple(requests), frozenset(), (), 0.0)
-    check_owner(out, recipe, questions.corpus.name)
+    check_owner(out, recipe, questions.rows.corpus.name)
     left: list[Request] = []
     begun: set[str] = set()
     replies: list[Reply] = []
@@ -264,13 +266,15 @@ def _tokens(
     connection: AnnotatorOptions,
 ) -> tuple[Tokens, list[int]]:
     """The tokens of all requests together, and the prompt's of each."""
+    from ..annotators.base import in_words
     from ..annotators.estimates import Estimator
     from ..annotators.tokens import counting
 
     if getattr(annotator, "immediate", False):
         return Tokens(0, 0, 0, None, "", 0, None, ""), [0] * len(requests)
     counted = counting(annotator.model, model.encoding if model else None)
-    sent = connection.answer_format in ("auto", "json_schema")
+    words = bool(requests) and in_words(requests[0].schema)
+    sent = connection.answer_format in (("json_schema",) if words else ("auto", "json_schema"))
     estimator = Estimator(
         annotator.model, model, counter=counted.count if counted.exact else None, schema=sent
     )

@@ -18,10 +18,13 @@ class Reporter:
         """Something the user should know: a fallback, a caveat, a flag in the input."""
 
     def progress(self, stats: Stats) -> None:
-        """Rows were finished; called often."""
+        """Rows were finished; called often. `stats` is of all annotators, where there are several."""
 
     def counted(self, done: int, total: int, what: str) -> None:
         """So many of something (`clips`) are finished; called often."""
+
+    def member(self, name: str, stats: Stats, failure: str) -> None:
+        """One of several annotators is finished, or (`failure` says why) will not be."""
 
     def annotated(self, stats: Stats) -> None:
         """All rows are finished, or the run stopped."""

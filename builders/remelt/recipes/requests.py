@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..labels import MELT, LabelSet, custom_label_set
-from ..records import Drop, Request, Utterance, digest
-from .clips import measure_lengths
+from ..labels import LabelSet, custom_label_set
+from ..records import Drop, Message, Request, Utterance, digest
 from .common_labels import common_labels
+from .listening.clips import measure_lengths
 from .reporting import Reporter
 
 if TYPE_CHECKING:
@@ -20,14 +20,24 @@ if TYPE_CHECKING:
     from ..prompting import Prompt
     from ..protocols import Annotator
     from ..selection import AttritionRow, Selection, SelectionOptions
-    from .melt import MeltOptions
+    from .building import RecipeSpec
+    from .options import BuildOptions
 
 _SEEDS = 2**31
 
+# The messages to one utterance, and how the answer is to begin.
+Rendered = tuple[tuple[Message, ...], str]
+
 
 @dataclass(frozen=True)
-class Questions:
-    """What a build will ask."""
+class Rows:
+    """What a build will ask about, whoever is asked.
+
+    Attributes:
+        utterances: those to ask about, in corpus order.
+        dropped: all others of the splits, in corpus order.
+        rendered: messages by prompt and turns; annotators that are shown the same hold them once.
+    """
 
     corpus: Corpus
     splits: tuple[str, ...]
@@ -35,17 +45,35 @@ class Questions:
     selection_options: SelectionOptions
     selection: Selection
     labels: LabelSet
+    utterances: tuple[Utterance, ...]
+    dropped: tuple[Drop, ...]
+    attrition: tuple[AttritionRow, ...]
+    rendered: dict[tuple[str, int], tuple[Rendered, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What one annotator will be asked, one request per utterance of `rows`.
+
+    Attributes:
+        name: the annotator's, as it is published.
+    """
+
+    rows: Rows
+    name: str
     prompt: Prompt | None
     schema: Mapping[str, Any]
     requests: tuple[Request, ...]
-    dropped: tuple[Drop, ...]
-    attrition: tuple[AttritionRow, ...]
     turns: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_corpus(options: MeltOptions, reporter: Reporter) -> tuple[Corpus, tuple[str, ...]]:
-    """Reads the corpus and decides which splits to build.
+def read_corpus(
+    spec: RecipeSpec, options: BuildOptions, reporter: Reporter
+) -> tuple[Corpus, tuple[str, ...]]:
+    """Reads the corpus, makes of it what the recipe wants, and decides which splits to build.
 
     Raises:
         InputError: the corpus cannot be read, or lacks a split that was asked for.
@@ -56,31 +84,32 @@ def read_corpus(options: MeltOptions, reporter: Reporter) -> tuple[Corpus, tuple
     corpus = corpora.load(options.corpus, name=options.corpus_name, mapping=options.mapping)
     if not options.labels:
         corpus = common_labels(corpus)
+    if spec.prepare is not None:
+        corpus = spec.prepare(corpus, reporter)
     for note in corpus.notes:
         reporter.notice(note)
     splits = options.splits
     if splits is not None and not splits:
         raise InputError(f"No split is named, {corpus.folder} has {list(corpus.splits)!r}")
     if splits is None:
-        splits = tuple(s for s in corpus.splits if not (corpus.name == "meld" and s == "dev"))
+        splits = spec.splits(corpus) if spec.splits is not None else tuple(corpus.splits)
     for split in splits:
         if split not in corpus.splits:
             raise InputError(f"Bad split {split!r}, {corpus.folder} has {list(corpus.splits)!r}")
     return corpus, splits
 
 
-def make_questions(
-    options: MeltOptions, corpus: Corpus, splits: tuple[str, ...], annotator: Annotator, reporter: Reporter
-) -> Questions:
-    """Selects the utterances and renders every request; nothing is asked yet.
+def select_rows(
+    spec: RecipeSpec, options: BuildOptions, corpus: Corpus, splits: tuple[str, ...], reporter: Reporter
+) -> Rows:
+    """Selects the utterances to ask about.
 
     Raises:
-        InputError: a profile, prompt, schema or label list that cannot be used.
+        InputError: a profile, limit or label list that cannot be used.
     """
-    from .. import answers, prompting
     from ..selection import select
 
-    labels = custom_label_set(list(options.labels)) if options.labels else MELT
+    labels = custom_label_set(list(options.labels)) if options.labels else spec.labels
     profile, selection_options = _profile(options, corpus)
     if selection_options.duration_from == "clip" or selection_options.min_clip_duration:
         corpus = measure_lengths(corpus, reporter)
@@ -90,15 +119,50 @@ def make_questions(
         reporter.notice(note)
     wanted, dropped = _limit(selection.kept, options.limit)
     place = {utterance.id: n for n, utterance in enumerate(corpus.utterances)}
+    return Rows(
+        corpus=corpus,
+        splits=splits,
+        profile=profile,
+        selection_options=selection_options,
+        selection=selection,
+        labels=labels,
+        utterances=wanted,
+        dropped=tuple(sorted((*selection.dropped, *dropped), key=lambda d: place[d.utterance.id])),
+        attrition=_attrition(selection, dropped, splits),
+    )
+
+
+def make_questions(
+    spec: RecipeSpec,
+    options: BuildOptions,
+    rows: Rows,
+    annotator: Annotator,
+    name: str,
+    tell: Callable[[str], None],
+) -> Questions:
+    """Renders every request to one annotator; nothing is asked yet.
+
+    Args:
+        options: as they hold for this annotator.
+        name: the annotator's, as it is published.
+        tell: is told what has no effect.
+
+    Raises:
+        InputError: a prompt or schema that cannot be used.
+    """
+    from .. import answers, prompting
+
     label_only = getattr(annotator, "schema_hint", None) == "label"
-    default = getattr(annotator, "prompt_hint", None) or _default_prompt(corpus)
+    default = getattr(annotator, "prompt_hint", None) or (
+        spec.prompt(rows.corpus) if spec.prompt is not None else "melt-general"
+    )
     prompt = None if label_only else prompting.load(options.prompt or default)
-    schema = answers.load_schema(prompt.schema if prompt else "label", labels)
+    schema = answers.load_schema(prompt.schema if prompt else "label", rows.labels)
     turns = 0 if prompt is None or "turns" not in prompt.fields else prompt.turns
     if turns and options.turns is not None:
         turns = options.turns
     elif options.turns is not None:
-        reporter.notice(f"--turns {options.turns} has no effect: {_turnless(prompt)}")
+        tell(f"--turns {options.turns} has no effect: {_turnless(prompt)}")
     parameters: dict[str, Any] = {
         "temperature": options.temperature,
         "top_p": options.top_p,
@@ -111,24 +175,12 @@ def make_questions(
     unsampled = label_only or getattr(annotator, "unsampled", False)
     parameters = {} if unsampled else {k: v for k, v in parameters.items() if v is not None}
     questions = Questions(
-        corpus=corpus,
-        splits=splits,
-        profile=profile,
-        selection_options=selection_options,
-        selection=selection,
-        labels=labels,
-        prompt=prompt,
-        schema=schema,
-        requests=(),
-        dropped=tuple(sorted((*selection.dropped, *dropped), key=lambda d: place[d.utterance.id])),
-        attrition=_attrition(selection, dropped, splits),
-        turns=turns,
-        parameters=parameters,
+        rows=rows, name=name, prompt=prompt, schema=schema, requests=(), turns=turns, parameters=parameters
     )
-    return _with_requests(questions, wanted, annotator)
+    return _with_requests(questions, annotator)
 
 
-def _profile(options: MeltOptions, corpus: Corpus) -> tuple[str, SelectionOptions]:
+def _profile(options: BuildOptions, corpus: Corpus) -> tuple[str, SelectionOptions]:
     from ..corpora.defects import DEFECTS
     from ..selection import check_flags, load_profile
 
@@ -178,39 +230,26 @@ def _turnless(prompt: Prompt | None) -> str:
     return f"the prompt {prompt.name!r} shows no previous turns" if prompt else "nothing is prompted for"
 
 
-def _asked_format(options: MeltOptions) -> str | None:
+def _asked_format(options: BuildOptions) -> str | None:
     asked = options.connection.answer_format if options.connection else "auto"
     return None if asked == "auto" else asked
 
 
-def _default_prompt(corpus: Corpus) -> str:
-    return "melt" if corpus.name == "meld" else "melt-general"
-
-
-def _with_requests(questions: Questions, utterances: Sequence[Utterance], annotator: Annotator) -> Questions:
+def _with_requests(questions: Questions, annotator: Annotator) -> Questions:
     from .. import prompting
 
-    dialogues = prompting.Dialogues(questions.corpus.utterances)
-    prompt = questions.prompt
-    prompt_hash = digest([prompt.sha256, prompting.load_repair().sha256]) if prompt else ""
+    rows, prompt = questions.rows, questions.prompt
+    prompt_hash = digest([prompt.sha256, prompting.load_repair(questions.schema).sha256]) if prompt else ""
     seed = questions.parameters.get("seed")
-    name = public_name(annotator.name)
     requests = []
-    for utterance in utterances:
+    for utterance, (messages, prefill) in zip(rows.utterances, _rendered(questions), strict=True):
         parameters = dict(questions.parameters)
         if seed is not None:
             parameters["seed"] = int(digest([seed, utterance.id])[:12], 16) % _SEEDS
-        messages, prefill = (
-            prompting.render(
-                prompt, utterance, questions.labels, dialogues.before(utterance, questions.turns)
-            )
-            if prompt
-            else ((), "")
-        )
         requests.append(
             Request(
                 utterance=utterance,
-                annotator=name,
+                annotator=questions.name,
                 model=annotator.model,
                 endpoint=annotator.endpoint,
                 messages=messages,
@@ -221,6 +260,22 @@ def _with_requests(questions: Questions, utterances: Sequence[Utterance], annota
             )
         )
     return replace(questions, requests=tuple(requests))
+
+
+def _rendered(questions: Questions) -> tuple[Rendered, ...]:
+    from .. import prompting
+
+    rows, prompt = questions.rows, questions.prompt
+    if prompt is None:
+        return (((), ""),) * len(rows.utterances)
+    shown = (prompt.sha256, questions.turns)
+    if shown not in rows.rendered:
+        dialogues = prompting.Dialogues(rows.corpus.utterances)
+        rows.rendered[shown] = tuple(
+            prompting.render(prompt, u, rows.labels, dialogues.before(u, questions.turns))
+            for u in rows.utterances
+        )
+    return rows.rendered[shown]
 
 
 def public_name(spec: str) -> str:

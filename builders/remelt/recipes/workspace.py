@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, Interrupted
 from ..journal import FILE, Journal, OutLock
+from .exchange.keeping import recover
 
 _BUILD = "build.json"
 _LOCAL = "local.json"
@@ -30,6 +31,7 @@ def workspace(out: Path, recipe: str, corpus: str, corpus_folder: Path | None = 
     _check_free(out)
     with OutLock(out):
         check_owner(out, recipe, corpus)
+        recover(out)
         _write(out / ".remelt" / _BUILD, {"recipe": recipe, "corpus": corpus})
         if corpus_folder is not None:
             _write(out / ".remelt" / _LOCAL, {"corpus_folder": str(corpus_folder.resolve())})
@@ -37,14 +39,40 @@ def workspace(out: Path, recipe: str, corpus: str, corpus_folder: Path | None = 
             yield journal
 
 
+def remember(out: Path, name: str, content: Mapping[str, Any]) -> None:
+    """Keeps what only this machine needs to know, whole or not at all, in OUT's `.remelt/`.
+
+    Raises:
+        Interrupted: it cannot be written.
+    """
+    _write(out / ".remelt" / name, dict(content))
+
+
+def recall(out: Path, name: str) -> dict[str, Any]:
+    """What was kept under a name; empty where nothing was.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path = out / ".remelt" / name
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); remove it") from error
+    return found if isinstance(found, dict) else {}
+
+
 def _check_free(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"OUT {out} is a file; name a folder")
     try:
-        strangers = [p.name for p in out.iterdir()] if out.is_dir() else []
+        strangers = [p.name for p in out.iterdir() if p.name != ".remelt"] if out.is_dir() else []
     except OSError as error:
         raise InputError(f"Cannot read {out}: {error.strerror}") from error
-    if strangers and ".remelt" not in strangers:
+    # A page for reviewers, or a lock, makes the folder `.remelt` too; only the journal shows whose OUT it is.
+    if strangers and not (out / ".remelt" / FILE).is_file():
         if "manifest.json" in strangers:
             raise InputError(
                 f"OUT {out} holds a dataset without its journal; "

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, Interrupted, bad_value
+from ...errors import InputError, Interrupted, bad_value
 
 if TYPE_CHECKING:
-    from ..audit.files import Columns
-    from ..voice.wer import Pair, Rate, Scored, WerOptions, WerResult
+    from ...audit.files import Columns
+    from ...voice.wer import Pair, Rate, Scored, WerOptions, WerResult
 
 REFERENCES = ("reference", "text")
 HYPOTHESES = ("transcript", "hypothesis")
@@ -115,8 +115,8 @@ def word_error_rate(
         InputError: nothing to read, an unknown column, or one that holds no text.
         Interrupted: the disk is full or refuses.
     """
-    from ..audit.files import read
-    from ..voice.wer import score
+    from ...audit.files import read
+    from ...voice.wer import score
 
     source = Path(source)
     kind = _kind(source)
@@ -165,7 +165,7 @@ def _column(columns: Columns, asked: str | None, usual: Sequence[str], what: str
 
 
 def _pairs(columns: Columns, reference: str, hypothesis: str, source: Path) -> list[Pair]:
-    from ..voice.wer import Pair
+    from ...voice.wer import Pair
 
     count = len(columns)
     keys = columns.values.get("id") or [f"row {n}" for n in range(1, count + 1)]

@@ -14,20 +14,20 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
-from ..records import Annotation, Message, Reply, Request, Utterance, Verdict, canonical_json
+from ...errors import InputError
+from ...records import Annotation, Message, Reply, Request, Utterance, Verdict, canonical_json
+from ..annotation import Work, run
+from ..reporting import Reporter
+from ..requests import public_name
+from ..workspace import workspace
 from . import transcripts
-from .annotation import run
-from .reporting import Reporter
-from .requests import public_name
 from .transcripts import Transcript
-from .workspace import workspace
 
 if TYPE_CHECKING:
-    from ..annotators.asr import AsrOptions, Recogniser
-    from ..corpora import Corpus, TableMapping
-    from ..engine import Stats
-    from ..protocols import LoadAudio
+    from ...annotators.asr import AsrOptions, Recogniser
+    from ...corpora import Corpus, TableMapping
+    from ...engine import Stats
+    from ...protocols import LoadAudio
 
 NAME = "transcribe"
 _SCHEMA: Mapping[str, Any] = {"type": "string"}
@@ -113,8 +113,8 @@ def transcribe(options: TranscribeOptions, reporter: Reporter | None = None) -> 
         AnnotatorError: the recogniser can answer nothing (wrong key, unknown model).
         Interrupted: stopped before the end; the same call goes on.
     """
-    from ..annotators import asr
-    from ..engine import EngineOptions
+    from ...annotators import asr
+    from ...engine import EngineOptions
 
     reporter = reporter or Reporter()
     corpus, splits = _corpus(options, reporter)
@@ -130,7 +130,8 @@ def transcribe(options: TranscribeOptions, reporter: Reporter | None = None) -> 
         clips = _look(corpus.folder, wanted)
         requests = [_request(clip, recogniser) for clip in clips if not clip.problem]
         reporter.stage(f"Transcribing {len(requests):,} clips with {recogniser.name}")
-        annotations, stats = run(requests, recogniser, journal, _check, _ask, engine, reporter)
+        work = Work(requests, recogniser, _check, _ask, engine)
+        annotations, stats = run(work, journal, reporter)
         rows = _rows(corpus, splits, clips, annotations, recogniser.model)
         info = _info(options, corpus, recogniser, rows, rest)
         info["run"] = _run(options.out, stats, sum(heard))
@@ -140,7 +141,7 @@ def transcribe(options: TranscribeOptions, reporter: Reporter | None = None) -> 
 
 def _corpus(options: TranscribeOptions, reporter: Reporter) -> tuple[Corpus, tuple[str, ...]]:
     """The corpus and the splits to transcribe: all where none is named."""
-    from .. import corpora
+    from ... import corpora
 
     reporter.stage(f"Reading {options.corpus}")
     corpus = corpora.load(options.corpus, name=options.corpus_name, mapping=options.mapping)
@@ -157,7 +158,7 @@ def _corpus(options: TranscribeOptions, reporter: Reporter) -> tuple[Corpus, tup
 
 
 def _language(corpus: Corpus) -> str:
-    from .. import corpora
+    from ... import corpora
 
     return corpora.info(corpus.name).language if corpus.name in corpora.names() else ""
 
@@ -166,7 +167,7 @@ def _loader(folder: Path, heard: list[float]) -> LoadAudio:
     """Decodes clips; the seconds of each are added to `heard`."""
 
     def load(utterance: Utterance) -> Any:
-        from ..voice.audio import AudioError, read
+        from ...voice.audio import AudioError, read
 
         try:
             sound = read(_source(folder, utterance))
@@ -180,7 +181,7 @@ def _loader(folder: Path, heard: list[float]) -> LoadAudio:
 
 
 def _source(folder: Path, utterance: Utterance) -> Any:
-    from ..voice.audio import Source
+    from ...voice.audio import Source
 
     assert utterance.clip is not None
     return Source(folder / utterance.clip, utterance.clip_start, utterance.clip_end)
@@ -204,7 +205,7 @@ def _wanted(
 
 def _look(folder: Path, utterances: Sequence[Utterance]) -> list[_Clip]:
     """The clips' hashes and lengths."""
-    from ..voice import audio, content
+    from ...voice import audio, content
 
     @cache
     def sha256(path: Path) -> str:
@@ -305,7 +306,7 @@ def _info(
     rest: Mapping[str, int],
 ) -> dict[str, Any]:
     """What transcripts.json says; of each split, utterances = transcribed + failed + no_clip + not_asked."""
-    from .. import __version__
+    from ... import __version__
 
     counts, failed = {}, []
     for split, found in rows.items():

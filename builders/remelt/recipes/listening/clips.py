@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
-from ..records import Utterance
+from ...errors import InputError
+from ...records import Utterance
+from ..reporting import Reporter
 from . import transcripts
-from .reporting import Reporter
 
 if TYPE_CHECKING:
-    from ..corpora import Corpus
-    from ..voice.analysis import Job
+    from ...corpora import Corpus
+    from ...voice.analysis import Job
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def read_transcripts(folder: Path) -> Transcripts:
 
 
 def job(utterance: Utterance, folder: Path) -> Job:
-    from ..voice.analysis import Job
-    from ..voice.audio import Source
+    from ...voice.analysis import Job
+    from ...voice.audio import Source
 
     return Job(
         key=utterance.id,
@@ -131,7 +131,7 @@ def measure_lengths(corpus: Corpus, reporter: Reporter) -> Corpus:
     wanted = [u for u in corpus.utterances if u.clip is not None and u.clip_duration is None]
     if not wanted:
         return corpus
-    from ..voice import missing_packages
+    from ...voice import missing_packages
 
     if missing := missing_packages():
         reporter.notice(
@@ -150,7 +150,7 @@ def measure_lengths(corpus: Corpus, reporter: Reporter) -> Corpus:
 
 
 def _lengths(folder: Path, utterances: Sequence[Utterance], reporter: Reporter) -> Iterator[float | None]:
-    from ..voice.audio import seconds
+    from ...voice.audio import seconds
 
     for done, utterance in enumerate(utterances, 1):
         length = seconds(job(utterance, folder).source)

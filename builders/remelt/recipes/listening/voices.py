@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, bad_value
-from ..protocols import AudioStore
-from ..records import Utterance, Voice
+from ...errors import InputError, bad_value
+from ...protocols import AudioStore
+from ...records import Utterance, Voice
+from ..reporting import Reporter
 from .clips import SoundFiles, Transcripts, job, read_transcripts
 from .levelling import audible, backend_record, bins_record, fit_levels, levels_of
-from .reporting import Reporter
 
 if TYPE_CHECKING:
-    from ..publishing import VoiceContent
-    from ..voice.analysis import Analysis
+    from ...publishing import VoiceContent
+    from ...voice.analysis import Analysis
 
 AUDIO = ("auto", "flac", "original", "none")
 CHOOSE, NONE = "auto", "none"
@@ -98,7 +98,7 @@ def prepare(options: VoiceOptions, utterances: Sequence[Utterance], reporter: Re
         InputError: a backend that is unknown, or a package that is missing and was asked for by name; audio
             asked for of a corpus without clips; no such transcripts.
     """
-    from ..voice import missing_packages
+    from ...voice import missing_packages
 
     transcripts = None
     if options.transcripts is not None:
@@ -136,7 +136,7 @@ def _refuse_idle(options: VoiceOptions, why: str) -> None:
 
 
 def _check_levels(options: VoiceOptions, utterances: Sequence[Utterance]) -> None:
-    from ..voice.bins import ALL, BinOptions, as_by
+    from ...voice.bins import ALL, BinOptions, as_by
 
     as_by(options.pitch_by)
     splits = list(dict.fromkeys(u.split for u in utterances))
@@ -145,7 +145,7 @@ def _check_levels(options: VoiceOptions, utterances: Sequence[Utterance]) -> Non
 
 
 def _backend(options: VoiceOptions) -> str:
-    from ..voice import acoustics
+    from ...voice import acoustics
 
     choices = (CHOOSE, NONE, *acoustics.backends())
     if options.acoustics not in choices:
@@ -175,8 +175,8 @@ def listen(
     """
     if listening.idle:
         return None
-    from ..publishing import VoiceContent
-    from ..voice.audio import RATE
+    from ...publishing import VoiceContent
+    from ...voice.audio import RATE
 
     notes: list[str] = []
     # Rows that nobody listened to have nulls, not the flags of a faultless clip.
@@ -207,7 +207,7 @@ def listen(
 
 
 def _created(listening: Listening) -> Any:
-    from ..voice import acoustics
+    from ...voice import acoustics
 
     return acoustics.create(str(listening.acoustics), listening.options.functionals)
 
@@ -216,7 +216,7 @@ def _heard(
     listening: Listening, folder: Path, utterances: Sequence[Utterance], out: Path, reporter: Reporter
 ) -> tuple[dict[str, Voice], dict[str, Path]]:
     """What was heard in each clip, and where its decoded sound lies."""
-    from ..voice.analysis import AnalysisOptions, analyse
+    from ...voice.analysis import AnalysisOptions, analyse
 
     jobs = [job(u, folder) for u in utterances if u.clip is not None]
     reporter.stage(f"Listening to {len(jobs):,} clips")
@@ -249,7 +249,7 @@ def _place(
     rows: dict[str, Voice], utterances: Sequence[Utterance], options: VoiceOptions, notes: list[str]
 ) -> dict[str, Any]:
     """Gives every row its levels; returns the schemes by column."""
-    from ..voice.bins import BinOptions, as_by
+    from ...voice.bins import BinOptions, as_by
 
     limits = BinOptions(split=options.bins_from, pitch_by=as_by(options.pitch_by))
     measures = {key: audible(voice.measures, voice.flags) for key, voice in rows.items()}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..records import Utterance
+from ...records import Utterance
 
 if TYPE_CHECKING:
-    from ..voice.acoustics import Backend
-    from ..voice.bins import BinOptions, BinRow, By, Scheme
+    from ...voice.acoustics import Backend
+    from ...voice.bins import BinOptions, BinRow, By, Scheme
 
 Measures = Mapping[str, float | None]
 
@@ -27,7 +27,7 @@ def fit_levels(
     Returns:
         `pitch_level`, `loudness_level` and `rate_level` with their schemes.
     """
-    from ..voice.bins import LEVEL_MEASURES
+    from ...voice.bins import LEVEL_MEASURES
 
     rows = list(utterances)
     return {
@@ -46,7 +46,7 @@ def fit_one(
     options: BinOptions,
 ) -> Scheme:
     """The limits of one measure (see `voice.bins.fit`)."""
-    from ..voice.bins import fit
+    from ...voice.bins import fit
 
     return fit(list(_rows(utterances, measures, measure)), by, options)
 
@@ -55,7 +55,7 @@ def levels_of(
     utterance: Utterance, measured: Measures, schemes: Mapping[str, Scheme]
 ) -> dict[str, str | None]:
     """The level of one utterance in each column of `fit_levels`."""
-    from ..voice.bins import LEVEL_MEASURES
+    from ...voice.bins import LEVEL_MEASURES
 
     return {
         column: scheme.level(bin_row(utterance, measured.get(LEVEL_MEASURES[column])))
@@ -70,7 +70,7 @@ def audible(measures: Measures, flags: Iterable[str]) -> Measures:
 
 def bin_row(utterance: Utterance, value: float | None) -> BinRow:
     """What the binning needs of an utterance."""
-    from ..voice.bins import BinRow
+    from ...voice.bins import BinRow
 
     return BinRow(utterance.id, utterance.split, utterance.speaker, utterance.sex, value)
 
@@ -94,7 +94,7 @@ def backend_record(backend: Backend) -> dict[str, str]:
 
 def bins_record(schemes: Mapping[str, Scheme]) -> dict[str, Any]:
     """The scheme of each level column, for a manifest: measure, limits, counts, sentences on them."""
-    from ..voice.bins import LEVEL_MEASURES
+    from ...voice.bins import LEVEL_MEASURES
 
     return {
         column: {

@@ -8,20 +8,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, bad_value
-from ..records import Utterance
+from ...errors import InputError, bad_value
+from ...records import Utterance
+from ..reporting import Reporter
+from ..workspace import workspace
 from .clips import job
 from .levelling import audible, backend_record, bins_record, fit_levels, fit_one, levels_of
-from .reporting import Reporter
-from .workspace import workspace
 
 if TYPE_CHECKING:
-    from ..audit.levels import Crossing
-    from ..corpora import Corpus, TableMapping
-    from ..voice.acoustics import Backend
-    from ..voice.analysis import Analysis, Job
-    from ..voice.bins import By, Scheme
-    from ..voice.quality import PeakSpread
+    from ...audit.levels import Crossing
+    from ...corpora import Corpus, TableMapping
+    from ...voice.acoustics import Backend
+    from ...voice.analysis import Analysis, Job
+    from ...voice.bins import By, Scheme
+    from ...voice.quality import PeakSpread
 
 RECIPE = "voice"
 CORPUS_WIDE = "pitch_level_corpus"
@@ -136,8 +136,8 @@ def measure(options: MeasureOptions, reporter: Reporter | None = None) -> Measur
         InputError: the corpus cannot be read or has no clips, an option is wrong, a package is missing, or
             the folder belongs to something else.
     """
-    from .. import corpora
-    from ..voice import acoustics
+    from ... import corpora
+    from ...voice import acoustics
     from .measured_files import write
 
     reporter = reporter or Reporter()
@@ -166,7 +166,7 @@ def _check(options: MeasureOptions, corpus: Corpus) -> None:
 
 
 def _analyse(jobs: Sequence[Job], options: MeasureOptions, reporter: Reporter) -> dict[str, Analysis]:
-    from ..voice.analysis import AnalysisOptions, analyse
+    from ...voice.analysis import AnalysisOptions, analyse
 
     how = AnalysisOptions(
         acoustics=options.acoustics, functionals=options.functionals, processes=options.processes
@@ -181,8 +181,8 @@ def _analyse(jobs: Sequence[Job], options: MeasureOptions, reporter: Reporter) -
 def _result(
     corpus: Corpus, backend: Backend, analyses: Mapping[str, Analysis], options: MeasureOptions
 ) -> Measured:
-    from ..voice.bins import LEVEL_MEASURES, BinOptions
-    from ..voice.quality import peak_normalised
+    from ...voice.bins import LEVEL_MEASURES, BinOptions
+    from ...voice.quality import peak_normalised
 
     bins = BinOptions(split=options.bins_from or "train", pitch_by=options.pitch_by)
     measures = {key: audible(found.measures, found.quality.flags) for key, found in analyses.items()}
@@ -205,7 +205,7 @@ def _result(
 def _crossings(
     corpus: Corpus, levels: Mapping[str, Mapping[str, str | None]], columns: Sequence[str]
 ) -> dict[tuple[str, str], Crossing]:
-    from ..audit.levels import cross
+    from ...audit.levels import cross
 
     found = {}
     for by in ("label", "sex"):

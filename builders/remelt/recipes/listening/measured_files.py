@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Interrupted
+from ...errors import Interrupted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,7 @@ def write(found: Measured, out: Path) -> Measured:
     Raises:
         Interrupted: the disk is full or refuses.
     """
-    from ..audit.levels import csv_bytes
+    from ...audit.levels import csv_bytes
     from .measuring import as_dict
 
     files: dict[str, bytes] = {TABLE: _parquet(found)}
@@ -52,7 +52,7 @@ def table(found: Measured) -> pa.Table:
     """One row per utterance in the corpus's order: who, what is wrong with the sound, measures, levels."""
     import pyarrow as pa
 
-    from ..voice.quality import Quality
+    from ...voice.quality import Quality
 
     quality = [f.name for f in fields(Quality) if f.name not in ("seconds", "flags", "detail")]
     utterances = found.corpus.utterances
@@ -95,8 +95,8 @@ def _parquet(found: Measured) -> bytes:
 
 
 def _figures(found: Measured) -> dict[str, bytes]:
-    from ..audit.figures import figure_bytes
-    from ..audit.levels import levels_figure
+    from ...audit.figures import figure_bytes
+    from ...audit.levels import levels_figure
     from .measuring import CORPUS_WIDE, TITLES
 
     files: dict[str, bytes] = {}

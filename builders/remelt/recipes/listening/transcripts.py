@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ...errors import InputError
 
 FOLDER = "transcripts"
 INFO = "transcripts.json"
@@ -56,7 +56,7 @@ def write(out: Path, rows: Mapping[str, Sequence[Transcript]], info: Mapping[str
     """
     import pyarrow as pa
 
-    from ..publishing.parquet import commit, stage_bytes, stage_table
+    from ...publishing.parquet import commit, stage_bytes, stage_table
 
     schema = pa.schema(
         [(f.name, pa.float64() if f.name == "seconds" else pa.string()) for f in fields(Transcript)]
@@ -98,7 +98,7 @@ def read(out: Path) -> tuple[dict[str, Any], tuple[Transcript, ...]]:
     Raises:
         InputError: the folder holds no transcripts, or not all that it should.
     """
-    from ..publishing.parquet import read_table
+    from ...publishing.parquet import read_table
 
     info = read_info(out)
     rows: list[Transcript] = []

@@ -1,0 +1,1 @@
+"""Labels given elsewhere come in, and utterances go out to be labelled."""

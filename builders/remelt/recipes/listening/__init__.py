@@ -1,0 +1,1 @@
+"""What is heard in the clips: measures, transcripts and their errors, words to label."""

@@ -1,0 +1,1 @@
+"""People judge labels in a browser, and what they said."""
