@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from remelt.recipes import transcripts
+from remelt.recipes.listening import transcripts
 from remelt.voice.wer import Pair, Rate, WerOptions, score
 
 SPEC = "faster-whisper/tiny.en"
