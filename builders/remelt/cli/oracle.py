@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from ..recipes.oracle import OracleReport, Overlap
 
 
+Above = Annotated[float | None, typer.Option(help="A valence above it is positive (MERITS-L: 5).")]
+Below = Annotated[float | None, typer.Option(help="A valence below it is negative (MERITS-L: 3).")]
+Scale = Annotated[
+    str, typer.Option(metavar="LOW,HIGH", help="The scale of the valence; default: the corpus's, or 1,7.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command("oracle")(oracle)
@@ -30,15 +37,9 @@ def oracle_options(
             "the corpus has it from 1 to 7, else sentiment."
         ),
     ] = "auto",
-    positive_above: Annotated[
-        float | None, typer.Option(help="A valence above it is positive (MERITS-L: 5).")
-    ] = None,
-    negative_below: Annotated[
-        float | None, typer.Option(help="A valence below it is negative (MERITS-L: 3).")
-    ] = None,
-    valence_scale: Annotated[
-        str, typer.Option(metavar="LOW,HIGH", help="The scale of the valence; default: the corpus's, or 1,7.")
-    ] = "",
+    positive_above: Above = None,
+    negative_below: Below = None,
+    valence_scale: Scale = "",
 ) -> Any:
     """The options of the oracle (`OracleOptions`) from the command line.
 
@@ -65,15 +66,9 @@ def oracle(
     oracle: Annotated[
         str, typer.Option(help="valence, sentiment or auto; default: as the dataset was built.")
     ] = "",
-    positive_above: Annotated[
-        float | None, typer.Option(help="A valence above it is positive (MERITS-L: 5).")
-    ] = None,
-    negative_below: Annotated[
-        float | None, typer.Option(help="A valence below it is negative (MERITS-L: 3).")
-    ] = None,
-    valence_scale: Annotated[
-        str, typer.Option(metavar="LOW,HIGH", help="The scale of the valence; default: the corpus's, or 1,7.")
-    ] = "",
+    positive_above: Above = None,
+    negative_below: Below = None,
+    valence_scale: Scale = "",
     resamples: Annotated[
         int, typer.Option(min=0, help="Bootstrap samples for the intervals of UAR; 0 for none.")
     ] = 1000,
