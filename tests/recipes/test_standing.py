@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from remelt.corpora import Corpus
+from remelt.errors import InputError
 from remelt.labels import FENG, SENTIMENT
 from remelt.publishing import find_problems, read_manifest
 from remelt.recipes import melt, pseudo_sentiment, transcribe_vote
@@ -142,3 +143,11 @@ def test_a_recipe_s_own_parameters(
     [member] = open_panel(spec, options, Reporter()).members
     parameters = member.questions.requests[0].parameters
     assert (parameters.get("temperature"), parameters.get("max_tokens")) == expected
+
+
+def test_a_human_where_nobody_judged_is_refused_by_add_too(options: BuildOptions) -> None:
+    before = bytes_of(melt.build(options).out)
+    with pytest.raises(InputError, match=r"'human' needs somebody's judgements: meld .*another rule"):
+        asked(options.out, resolution=ResolutionOptions("human"))
+    assert bytes_of(options.out) == before
+    assert not find_problems(options.out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import InputError, bad_value
@@ -178,6 +179,28 @@ def ratings_for(
         utterances, labels, corpus: see `rater_votes`.
     """
     return rater_votes(utterances, labels, corpus) if rule.rule == "human" else None
+
+
+def check_people(
+    rule: ResolutionOptions, ratings: Mapping[str, Sequence[Vote]] | None, added: bool, corpus: str, out: Path
+) -> None:
+    """Refuses the rule that asks a human where no person has judged anything.
+
+    Args:
+        rule: the rule.
+        ratings: see `ratings_for`.
+        added: whether people's judgements were added to the dataset.
+        corpus, out: the corpus's name and the dataset folder, for the message.
+
+    Raises:
+        InputError: the rule is `human` and there is nobody.
+    """
+    if rule.rule == "human" and not ratings and not added:
+        raise InputError(
+            f"The rule 'human' needs somebody's judgements: {corpus} has no ratings, and none were added to "
+            f"{out}; --vote takes another rule. What people said in `remelt review` is added by `remelt "
+            f"review-report {out} --export FILE.csv` and `remelt add-annotations {out} --from FILE.csv`"
+        )
 
 
 def rater_votes(utterances: Iterable[Utterance], labels: LabelSet, corpus: str) -> dict[str, list[Vote]]:

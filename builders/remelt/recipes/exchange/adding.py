@@ -17,7 +17,7 @@ from ..finishing import BuildResult, finish
 from ..panel.content import Standing, panel_content, rule_of, tell_notes
 from ..rebuild import keep_replies, published_content
 from ..reporting import Reporter
-from ..resolving import check_quorum, ratings_for
+from ..resolving import check_people, check_quorum, ratings_for
 from ..workspace import workspace
 from . import given as giving
 from .additions import KINDS, Addition, keep_members
@@ -168,7 +168,9 @@ def _change(
         return content, members
     people = [str(member["name"]) for member in members if member["kind"] == "human"]
     check_quorum(rule, [str(m["name"]) for m in members if m["name"] not in people], people)
-    ratings = ratings_for(rule, utterances, content.label_set, str(content.corpus["name"]))
+    corpus = str(content.corpus["name"])
+    ratings = ratings_for(rule, utterances, content.label_set, corpus)
+    check_people(rule, ratings, bool(people), corpus, out)
     standing = Standing(asked, before.alone)
     content = panel_content(content, members, annotations, utterances, rule, ratings, standing)
     tell_notes(content, reporter)

@@ -156,7 +156,7 @@ def panel_rule(spec: RecipeSpec, options: BuildOptions, panel: Panel) -> Resolut
     """
     from ...resolution import ResolutionOptions, resolve
     from ..exchange.additions import members_of
-    from ..resolving import check_quorum, check_sources, ratings_for
+    from ..resolving import check_people, check_quorum, check_sources, ratings_for
     from .content import asked_rule
 
     rule = options.resolution or asked_rule(options.out)
@@ -168,13 +168,7 @@ def panel_rule(spec: RecipeSpec, options: BuildOptions, panel: Panel) -> Resolut
     rows = panel.rows
     resolve((), rows.labels.labels, rule)
     ratings = ratings_for(rule, rows.utterances, rows.labels, rows.corpus.name)
-    if rule.rule == "human" and not ratings and not _people(options.out):
-        raise InputError(
-            f"The rule 'human' needs somebody's judgements: {rows.corpus.name} has no ratings, and "
-            f"none were added to {options.out}. What people said in `remelt review` is added by `remelt "
-            f"review-report {options.out} --export FILE.csv` and `remelt add-annotations {options.out} "
-            "--from FILE.csv`"
-        )
+    check_people(rule, ratings, _people(options.out), rows.corpus.name, options.out)
     names = [*panel.names, *(str(member["name"]) for member in members_of(options.out))]
     raters = sorted({vote.source for votes in (ratings or {}).values() for vote in votes})
     if both := sorted(set(raters) & set(names)):
