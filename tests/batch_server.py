@@ -147,7 +147,7 @@ class BatchServer:
 
         self._thread = threading.Thread(target=serve, daemon=True)
         self._thread.start()
-        if not ready.wait(10):
+        if not ready.wait(120):
             raise RuntimeError("the test server did not start")
         return self
 
@@ -155,7 +155,7 @@ class BatchServer:
         assert self._loop is not None
         assert self._thread is not None
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(120)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def release(self) -> None:

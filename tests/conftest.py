@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A machine that stands still for a moment says nothing about the code under test.
+settings.register_profile("remelt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("remelt")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
@@ -120,14 +120,15 @@ class Bucket:
 
     size: float
     per_second: float
+    clock: Callable[[], float] = time.monotonic
     held: float = field(init=False)
     at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.held, self.at = self.size, time.monotonic()
+        self.held, self.at = self.size, self.clock()
 
     def fill(self) -> float:
-        now = time.monotonic()
+        now = self.clock()
         self.held = min(self.size, self.held + (now - self.at) * self.per_second)
         self.at = now
         return self.held
@@ -139,12 +140,19 @@ class RateLimiter:
     Args:
         requests, tokens: allowed in one minute; None for no limit.
         burst: seconds of that rate that may be spent at once.
+        clock: seconds that never go back.
     """
 
-    def __init__(self, requests: float | None, tokens: float | None, burst: float) -> None:
+    def __init__(
+        self,
+        requests: float | None,
+        tokens: float | None,
+        burst: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.limits = {"requests": requests, "tokens": tokens}
         self._buckets = {
-            name: Bucket(max(1.0, limit / 60 * burst), limit / 60)
+            name: Bucket(max(1.0, limit / 60 * burst), limit / 60, clock)
             for name, limit in self.limits.items()
             if limit is not None
         }

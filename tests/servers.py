@@ -168,7 +168,7 @@ class ChatServer:
 
         self._thread = threading.Thread(target=serve, daemon=True)
         self._thread.start()
-        if not ready.wait(10):
+        if not ready.wait(120):
             raise RuntimeError("the test server did not start")
         return self
 
@@ -176,7 +176,7 @@ class ChatServer:
         assert self._loop is not None
         assert self._thread is not None
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(120)
         if self._log is not None:
             self._log.close()
 

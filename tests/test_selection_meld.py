@@ -205,7 +205,8 @@ def test_selection_of_all_of_meld_is_quick(meld: Corpus, profile: str) -> None:
         selection = select(meld.utterances, options)
         seconds.append(time.process_time() - start)
     assert len(selection.kept) + len(selection.dropped) == 13_708
-    assert min(seconds) < 0.3
+    # A comparison of all rows with all others takes minutes.
+    assert min(seconds) < 3
 
 
 def test_the_script_prints_the_table(test_data: Path, repository: Path) -> None:

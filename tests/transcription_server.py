@@ -69,12 +69,12 @@ class TranscriptionServer:
 
         self._thread = threading.Thread(target=serve, daemon=True)
         self._thread.start()
-        assert ready.wait(10), "the test server did not start"
+        assert ready.wait(120), "the test server did not start"
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(120)
 
     async def _transcribe(self, request: web.Request) -> web.StreamResponse:
         self.in_flight += 1

@@ -50,7 +50,10 @@ def billed(text: str) -> int:
     return count + len(encoding.encode_ordinary(canonical_json(named_schema(SCHEMA))))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.text(st.characters(), max_size=200) | st.text(st.sampled_from("".join(ODD)), max_size=80))
 def test_the_cost_is_never_more_than_estimated(encodings: Path, text: str) -> None:
     assert PRICE is not None

@@ -169,7 +169,7 @@ def test_closing_with_requests_in_flight_comes_to_an_end(tmp_path: Path) -> None
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=600,
         cwd=repository,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(repository / "builders")},
         check=False,

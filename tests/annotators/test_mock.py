@@ -114,7 +114,7 @@ def test_failures_that_pass_and_failures_that_stay() -> None:
 
 def test_latency_is_waited_for() -> None:
     reply = ask("mock:latency=0.05", answers.load_schema("label", MELT))[0]
-    assert 0.05 <= reply.seconds < 1
+    assert 0.05 <= reply.seconds < 60
     assert (reply.cost, reply.means, reply.model) == (0.0, "mock", "mock")
 
 

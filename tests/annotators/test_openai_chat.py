@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from held_server import HeldServer
 from openai_requests import SCHEMA, ask, ask_all, chat, make
 from remelt.annotators.openai_plan import named_schema
 from remelt.errors import AnnotatorError, TransientError
 from remelt.records import Message, Reply
-from servers import ChatServer
+from servers import ChatServer, prompt_hash
 
 # -- a good answer --------------------------------------------------------------------------------
 
@@ -78,15 +79,13 @@ async def test_unknown_model_has_no_cost_and_missing_usage_no_tokens() -> None:
 
 
 async def test_as_many_connections_as_asked_for() -> None:
-    with ChatServer(latency=0.1) as server:
-        annotator = chat(server, concurrency=40)
+    with HeldServer() as server:
+        annotator = chat(server, concurrency=40, timeout=60)
         await ask(annotator, make())
-        started = time.perf_counter()
+        server.may_answer = lambda: server.peak == 40
         replies = await ask_all(annotator, 40)
-        seconds = time.perf_counter() - started
         assert server.peak == 40
     assert all(isinstance(r, Reply) for r in replies)
-    assert seconds < 2
 
 
 # -- replies that are no good, but replies ---------------------------------------------------------
@@ -160,7 +159,10 @@ async def test_answer_format_falls_back_for_the_run(rejects: tuple[str, ...], me
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.05])
-async def test_sixty_four_first_requests_negotiate_once(latency: float) -> None:
+async def test_sixty_four_first_requests_negotiate_once(
+    latency: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remelt.annotators.openai_chat._HEAD_START", 60)
     rejects = ("json_schema", "json_object", "temperature", "max_tokens", "seed")
     with ChatServer(rejects=rejects, latency=latency) as server:
         annotator = chat(server, concurrency=64)
@@ -185,24 +187,31 @@ async def test_requests_that_did_not_wait_still_agree(monkeypatch: pytest.Monkey
 
 async def test_one_slow_first_reply_does_not_hold_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("remelt.annotators.openai_chat._HEAD_START", 0.2)
-    with ChatServer(faults={"hang": 1}) as server:
-        annotator = chat(server, timeout=3)
+    slow = prompt_hash({"messages": [{"role": "user", "content": make().messages[1].content}]})
+
+    class Slow(ChatServer):
+        def _draw(self, key: tuple[str, int], nth: int) -> str:
+            return "hang" if key == slow else ""
+
+    with Slow() as server:
+        annotator = chat(server, timeout=120)
         first = asyncio.create_task(annotator.answer(make(), make().messages, 0))
-        await asyncio.sleep(0.1)
-        server.options.faults = {}
+        while not server.in_flight:  # noqa: ASYNC110 - in the server's thread
+            await asyncio.sleep(0.01)
         started = time.perf_counter()
         reply = await annotator.answer(make(1), make(1).messages, 0)
-        assert time.perf_counter() - started < 1
+        assert time.perf_counter() - started < 60
         first.cancel()
         await annotator.close()
     assert reply.failure == ""
 
 
-async def test_a_failing_first_request_hands_over_at_once() -> None:
+async def test_a_failing_first_request_hands_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remelt.annotators.openai_chat._HEAD_START", 120)
     with ChatServer(faults={"500:once": 1}) as server:
         started = time.perf_counter()
         results = await ask_all(chat(server, concurrency=20), 20)
-        assert time.perf_counter() - started < 2
+        assert time.perf_counter() - started < 60
     assert all(isinstance(r, TransientError) for r in results)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from held_server import HeldServer
 from openai_requests import KEY, ask, ask_all, chat, make
 from remelt.annotators.openai_chat import OpenAIChat
 from remelt.annotators.openai_transport import Unreachable
@@ -35,7 +37,7 @@ def port(server: ChatServer) -> int:
     return found
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came to it"
@@ -44,12 +46,12 @@ async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 async def persist(annotator: OpenAIChat, request: Request) -> Reply:
     """Asks as the engine does: again after a transient error."""
-    for _ in range(20):
+    for _ in range(100):
         try:
             return await annotator.answer(request, request.messages, 0)
         except TransientError:
             await asyncio.sleep(0.05)
-    raise AssertionError("no answer in 20 tries")
+    raise AssertionError("no answer in 100 tries")
 
 
 async def persist_all(annotator: OpenAIChat, numbers: range, at_once: int = 8) -> list[Reply]:
@@ -71,21 +73,24 @@ async def test_all_are_used_and_the_first_stands_in_the_keys() -> None:
     with ChatServer() as one, ChatServer() as two, ChatServer() as three:
         annotator = several(one, two, three)
         await annotator.start()
-        replies = await persist_all(annotator, range(90))
+        replies = await persist_all(annotator, range(1))
+        # All at once: nobody's slowness has a say in whose turn it is.
+        replies += await persist_all(annotator, range(1, 90), at_once=89)
         await annotator.close()
         shares = [len(server.asked) for server in (one, two, three)]
         alone = chat(one)
     assert len({reply.utterance_id for reply in replies}) == 90
     assert sum(shares) == 90
-    assert min(shares) >= 15
+    assert set(shares) <= {29, 30, 31}
     assert annotator.endpoint == alone.endpoint == one.url
     assert annotator.notices == []
 
 
 async def test_the_one_with_the_fewest_requests_under_way_is_asked() -> None:
-    with ChatServer(latency=0.5) as slow, ChatServer(latency=0.01) as quick:
+    with HeldServer() as slow, ChatServer(latency=0.01) as quick:
         annotator = several(slow, quick)
         await persist(annotator, make())
+        slow.may_answer = lambda: len(quick.asked) >= 50
         await persist_all(annotator, range(1, 61), at_once=6)
         await annotator.close()
         assert len(quick.asked) > 2 * len(slow.asked)
@@ -122,8 +127,8 @@ async def test_one_dies_in_the_middle_and_comes_back() -> None:
 
         with ChatServer(port=port(mortal)) as back:
             await until(lambda: len(annotator.notices) == 2)
-            await persist_all(annotator, range(160, 190))
-            assert len(back.asked) >= 5
+            await persist_all(annotator, range(160, 190), at_once=30)
+            assert len(back.asked) == 15
         assert annotator.notices[1] == f"{mortal.url} is in use again"
         await annotator.close()
 
@@ -171,7 +176,13 @@ async def test_notices_of_a_server_that_comes_and_goes_end(monkeypatch: pytest.M
     with ChatServer(faults={"500": 1}) as broken, ChatServer(latency=0.01) as well:
         annotator = several(well, broken)
         await annotator.start()
-        await persist_all(annotator, range(150), at_once=3)
+        numbers = itertools.count()
+        while len(annotator.notices) < 6:
+            await persist(annotator, make(next(numbers)))
+        # It is out for the fourth time, and the fifth.
+        seen = len(broken.asked)
+        while len(broken.asked) < seen + 3:
+            await persist(annotator, make(next(numbers)))
         await annotator.close()
     assert len(annotator.notices) == 6
     assert annotator.notices[-1].endswith("is not told")
@@ -240,7 +251,8 @@ async def test_a_rate_limit_of_one_sends_the_request_to_the_other() -> None:
 
 
 async def test_a_rate_limit_of_all_is_told() -> None:
-    options = {"rate_limit": 60, "burst": 1, "rate_headers": True}
+    # One request at once, and the next a minute later.
+    options = {"rate_limit": 1, "rate_headers": True}
     with ChatServer(**options) as one, ChatServer(**options) as two:
         annotator = several(one, two)
         await persist(annotator, make())
@@ -250,7 +262,7 @@ async def test_a_rate_limit_of_all_is_told() -> None:
     assert caught.value.throttled
     assert caught.value.retry_after is not None
     assert annotator.limits is not None
-    assert (annotator.limits.requests, annotator.limits.requests_left) == (120, 0)
+    assert (annotator.limits.requests, annotator.limits.requests_left) == (2, 0)
 
 
 async def test_limits_of_a_server_that_is_out_do_not_count() -> None:

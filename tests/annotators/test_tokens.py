@@ -54,17 +54,19 @@ def test_a_network_that_never_answers_is_waited_for_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
-    hang, calls = threading.Event(), []
+    hang, asked, calls = threading.Event(), threading.Event(), []
 
     def silent(name: str) -> None:
         calls.append(name)
-        hang.wait(30)
+        asked.set()
+        hang.wait(300)
 
     monkeypatch.setattr(tiktoken, "get_encoding", silent)
     tokens._loaded.cache_clear()
     try:
         for _ in range(2):
             assert "no answer in 0.05 s" in tokens.counting("gpt-4o", patience=0.05).problem
+        assert asked.wait(60)
         assert calls == ["o200k_base"]
     finally:
         hang.set()

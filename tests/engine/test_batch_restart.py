@@ -99,7 +99,7 @@ async def test_a_batch_that_is_listed_late_is_found_all_the_same(tmp_path: Path)
     with BatchServer() as server:
         with pytest.raises(Killed):
             await run(kill_at(batch_annotator(server.url), "create_batch", True), tmp_path, 5)
-        annotator = batch_annotator(server.url, settle=3)
+        annotator = batch_annotator(server.url, settle=60)
         looks, find = [], annotator.find_batch
 
         async def late(file: str, mark: str) -> BatchState | None:

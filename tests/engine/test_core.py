@@ -86,18 +86,19 @@ async def test_one_row_that_always_fails_harms_no_other(journal: Journal) -> Non
 
 
 async def test_rate_limits_are_no_tries_and_pause_everybody(journal: Journal) -> None:
-    begun = time.monotonic()
+    moments: list[float] = []
 
     def script(asked: Request, attempt: int, before: int) -> str | Exception:
-        if time.monotonic() - begun < 0.3:
+        moments.append(time.monotonic())
+        if len(moments) <= 4:
             return TransientError("slow down", retry_after=0.35, throttled=True)
         return GOOD
 
     annotator = Scripted(script)
     found, stats = await collect(annotator, journal, 40, tries=1, retries=0)
     assert all(a.verdict.status == "valid" for a in found.values())
-    assert 1 <= stats.throttled <= 4
-    assert 0.3 <= time.monotonic() - begun < 3
+    assert (stats.throttled, stats.pauses, len(moments)) == (4, 1, 44)
+    assert moments[4] - moments[0] >= 0.35
 
 
 async def test_rate_limits_without_a_hint_back_off_and_recover(journal: Journal) -> None:
@@ -166,14 +167,17 @@ async def test_stopping_waits_for_what_is_in_flight(journal: Journal) -> None:
 
 
 async def test_a_slow_row_holds_nobody(journal: Journal) -> None:
-    order = []
+    order: list[int] = []
+    others_done = asyncio.Event()
 
     class Slow(Scripted):
         async def answer(self, asked: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
             if asked.utterance.utterance_id == 0:
-                await asyncio.sleep(0.3)
+                await asyncio.wait_for(others_done.wait(), 60)
             answered = await super().answer(asked, messages, attempt)
-            order.append(asked.utterance.utterance_id)
+            order.append(int(asked.utterance.utterance_id))
+            if len(order) == 59:
+                others_done.set()
             return answered
 
     await collect(Slow(lambda *_: GOOD), journal, 60, concurrency=2)
@@ -205,7 +209,7 @@ async def test_a_reply_that_cannot_be_stored_ends_the_run(journal: Journal) -> N
             return replace(await super().answer(asked, messages, attempt), input_tokens=2**64)
 
     with pytest.raises(Interrupted, match="cannot be written"):
-        await asyncio.wait_for(collect(Odd(lambda *_: GOOD), journal, 5), 20)
+        await asyncio.wait_for(collect(Odd(lambda *_: GOOD), journal, 5), 60)
 
 
 async def test_a_full_disk_stops_the_run(journal: Journal) -> None:
@@ -242,7 +246,7 @@ async def test_the_deadline_ends_a_pause(journal: Journal) -> None:
         await collect(
             Scripted(lambda *_: TransientError("429", 60, throttled=True)), journal, 5, deadline=0.1
         )
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 50
 
 
 async def test_requests_are_read_as_they_are_needed(journal: Journal) -> None:

@@ -82,8 +82,8 @@ async def test_the_engine_reads_the_annotators_limits(journal: Journal) -> None:
 
     begun = time.monotonic()
     _, stats = await collect(Telling(), journal, 21, concurrency=1)
-    # One every 10 ms.
-    assert 0.19 < time.monotonic() - begun < 5
+    # One every 10 ms; to wait for the reset would take a minute each.
+    assert 0.19 < time.monotonic() - begun < 60
     assert stats.throttled == 0
 
 
@@ -100,4 +100,4 @@ async def test_a_sleep_ends_with_the_stop_or_when_woken() -> None:
     await sleeping[0]
     await stop.sleep(60)
     assert stop.reason == "first"
-    assert loop.time() - begun < 10
+    assert loop.time() - begun < 50

@@ -1,6 +1,5 @@
 import asyncio
 import threading
-import time
 from collections.abc import Sequence
 
 from remelt.engine.writer import Writer
@@ -14,15 +13,17 @@ from ..builders import reply, request
 class SlowJournal:
     full = False
 
-    def __init__(self, seconds: float = 0.0, fails: int = -1) -> None:
-        self.seconds, self.fails = seconds, fails
+    def __init__(self, fails: int = -1) -> None:
+        self.fails = fails
+        self.may_store = threading.Event()
+        self.may_store.set()
         self.groups: list[list[Reply]] = []
         self.threads: set[int] = set()
 
     def append(self, batch: Sequence[tuple[Request, Reply]]) -> None:
         self.threads.add(threading.get_ident())
         self.groups.append([r for _, r in batch])
-        time.sleep(self.seconds)
+        assert self.may_store.wait(60)
         if len(self.groups) == self.fails:
             raise Interrupted("no")
 
@@ -34,14 +35,17 @@ def writer_of(journal: object) -> tuple[Writer, list[Exception], list[None]]:
 
 
 async def test_the_first_reply_is_committed_at_once_the_others_in_groups() -> None:
-    journal = SlowJournal(0.02)
+    journal = SlowJournal()
+    journal.may_store.clear()
     writer, _, _ = writer_of(journal)
     stored: list[bool] = []
     asked = [request(n) for n in range(600)]
     writer.put(asked[0], reply(asked[0]), stored.append)
-    await asyncio.sleep(0.005)
+    while not journal.groups:  # noqa: ASYNC110 - it is the writer's thread that stores
+        await asyncio.sleep(0.001)
     for one in asked[1:]:
         writer.put(one, reply(one), stored.append)
+    journal.may_store.set()
     await writer.flush()
     writer.close()
     assert [len(group) for group in journal.groups] == [1, 256, 256, 87]
