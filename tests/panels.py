@@ -76,7 +76,7 @@ def run(
         "splits": ("train",),
         "profile": "clean",
         "engine": ENGINE,
-        "connection": AnnotatorOptions(timeout=5.0),
+        "connection": AnnotatorOptions(timeout=120.0),
         **changes,
     }
     return build(MeltOptions(corpus=str(corpus), out=out, annotator=annotator, **options), reporter)

@@ -43,6 +43,7 @@ class TranscriptionServer:
         self.faults, self.latency, self.key, self.answer = faults or {}, latency, key, answer or {}
         self.asked: list[dict[str, Any]] = []
         self.in_flight = self.peak = 0
+        self.may_answer: Callable[[], bool] = lambda: True
         self.url = ""
         self._seen: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
@@ -102,6 +103,8 @@ class TranscriptionServer:
             return web.json_response({"error": {"message": "Incorrect API key."}}, status=401)
         if self.latency:
             await asyncio.sleep(self.latency)
+        while not self.may_answer():  # noqa: ASYNC110 - what is waited for happens in another thread
+            await asyncio.sleep(0.002)
         self._seen[name] += 1
         for fault, times in self.faults.items():
             if self._seen[name] <= times:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ..builders import write_meld
+from ..held_server import HeldServer
 from ..servers import ChatServer
 
 ROWS = 400
@@ -34,7 +35,7 @@ def start(corpus: Path, out: Path, url: str) -> subprocess.Popen[bytes]:
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said.decode()
 
 
@@ -100,25 +101,28 @@ def test_twenty_kills(tmp_path: Path) -> None:
 
 def test_a_second_build_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     corpus = write_meld(tmp_path / "corpus", 40)
-    with ChatServer(latency=0.5) as server:
+    with HeldServer(lambda: False) as server:
         first = start(corpus, tmp_path / "out", server.url)
-        while not server.asked and first.poll() is None:
+        while not server.in_flight and first.poll() is None:
             time.sleep(0.01)
         second = start(corpus, tmp_path / "out", server.url)
-        _, said = second.communicate(timeout=60)
+        _, said = second.communicate(timeout=300)
         assert second.returncode == 2
         assert f"Another remelt process (pid {first.pid}) is working on" in said.decode()
+        server.may_answer = lambda: True
         finish(first)
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path: Path) -> None:
     corpus = write_meld(tmp_path / "corpus", 200)
-    with ChatServer(latency=0.2, keep_bodies=False) as server:
+    with HeldServer(latency=0.02, keep_bodies=False) as server:
+        server.may_answer = lambda: len(server.asked) < 24
         process = start(corpus, tmp_path / "out", server.url)
         while len(server.asked) < 20 and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        server.may_answer = lambda: True
+        _, said = process.communicate(timeout=300)
         assert process.returncode == 3
         assert "the same command goes on" in said.decode()
         assert len(committed(tmp_path / "out")) == len(server.asked) < 200

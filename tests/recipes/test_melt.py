@@ -35,7 +35,7 @@ def run(corpus: Path | str, out: Path, annotator: str = "mock", url: str = "", *
     engine = changes.pop("engine", ENGINE)
     connection = AnnotatorOptions(
         base_url=url or None,
-        timeout=changes.pop("timeout", 5.0),
+        timeout=changes.pop("timeout", 120.0),
         concurrency=engine.concurrency,
         splits=("train",),
     )

@@ -90,7 +90,7 @@ def test_what_is_answered_counts_for_each(corpus: Path, tmp_path: Path) -> None:
         panel = members(a=a, b=b)
         with pytest.raises(Exception, match="1 of 2 annotators are done"):
             run(corpus, out, panel)
-        connection = AnnotatorOptions(timeout=5.0)
+        connection = AnnotatorOptions(timeout=120.0)
         found = planned(corpus, out, *panel, connection=connection)
         assert [(m.answered, m.rows_left) for m in found.members] == [(30, 0), (10, 20)]
         assert (found.answered, found.rows_left) == (40, 20)

@@ -31,6 +31,7 @@ from remelt.resolution import ResolutionOptions
 
 from ..batch_server import BatchServer
 from ..builders import write_meld
+from ..held_server import HeldServer
 from ..panels import (
     FailingServer,
     Told,
@@ -206,17 +207,18 @@ def test_servers_are_asked_side_by_side_and_in_turn_with_a_budget(corpus: Path, 
     prices = tmp_path / "prices.yaml"
     prices.write_text("models: [{ids: [a, b], input: 100.0, output: 100.0}]")
     told = Told()
-    with ChatServer(seed=1, latency=0.05) as a, ChatServer(seed=2, latency=0.05) as b:
+    with HeldServer(seed=1) as a, HeldServer(seed=2) as b:
+        # Neither gets beyond its first rows without the other.
+        a.may_answer = lambda: len(a.asked) < 4 or len(b.asked) >= 4
+        b.may_answer = lambda: len(b.asked) < 4 or len(a.asked) >= 4
         run(corpus, tmp_path / "out", members(a=a, b=b), told)
-        assert a.asked[0]["at"] < b.asked[-1]["at"]
-        assert b.asked[0]["at"] < a.asked[-1]["at"]
         assert ("a", "b") in told.running
     engine = EngineOptions(concurrency=4, retries=0, budget=BUDGET)
     with ChatServer(seed=1) as a, ChatServer(seed=2) as b:
         panel = tuple(
             Member(m.annotator, m.name, base_url=m.base_url, max_tokens=100) for m in members(a=a, b=b)
         )
-        connection = AnnotatorOptions(timeout=5.0, prices=prices)
+        connection = AnnotatorOptions(timeout=120.0, prices=prices)
         with pytest.raises(Interrupted, match=r"(?s)b has .* of 40 rows \(the budget of \$2 is used up"):
             run(corpus, tmp_path / "paid", panel, engine=engine, connection=connection)
         assert max(r["at"] for r in a.asked) < min((r["at"] for r in b.asked), default=float("inf"))
@@ -320,7 +322,7 @@ def test_what_an_earlier_run_was_told_is_published_by_the_later_one(corpus: Path
 
 def test_batches_of_several_and_a_server_online_share_a_folder(corpus: Path, tmp_path: Path) -> None:
     quick = BatchOptions(poll=0.01, longest_poll=0.05, settle=0.05)
-    connection = AnnotatorOptions(timeout=5.0, batch=quick)
+    connection = AnnotatorOptions(timeout=120.0, batch=quick)
     with BatchServer(seed=1) as one, BatchServer(seed=2) as two, ChatServer(seed=3) as chat:
         panel = (
             Member("openai-batch/m", "first", base_url=(one.url,)),
@@ -351,18 +353,23 @@ def start(corpus: Path, out: Path, panel: Path) -> subprocess.Popen[str]:
 def test_killed_and_gone_on_with_nothing_that_was_stored_is_asked_again(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with (
-        ChatServer(seed=1, latency=0.05) as a,
-        ChatServer(seed=2, latency=0.05) as b,
-        ChatServer(seed=3, latency=0.05) as c,
+        HeldServer(seed=1) as a,
+        HeldServer(seed=2) as b,
+        HeldServer(seed=3) as c,
     ):
         servers = {"a": a, "b": b, "c": c}
+        for server in servers.values():
+            # However late the kill comes, it finds the build under way.
+            server.may_answer = lambda held=server: len(held.asked) < 12  # type: ignore[misc]
         process = start(corpus, out, write_panel(tmp_path / "panel.yaml", **servers))
-        while min(len(s.asked) for s in servers.values()) < 8:
+        while min(len(s.asked) for s in servers.values()) < 8 or not {n for n, _, _ in stored(out)} >= {*servers}:
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.01)
         process.kill()
         process.communicate()
         known, since = stored(out), time.time()
+        for server in servers.values():
+            server.may_answer = lambda: True
         assert {name for name, _, _ in known} == {"a", "b", "c"}
         assert len(known) < 3 * ROWS
         run(corpus, out, members(**servers))
@@ -377,10 +384,12 @@ def test_ctrl_c_stops_all_keeps_what_is_in_flight_and_goes_on(corpus: Path, tmp_
         def _refuse(self, request: Any, body: Any) -> Any:
             if len(self.bodies) == 10:
                 os.kill(os.getpid(), signal.SIGINT)
+                a.may_answer = lambda: True
             return super()._refuse(request, body)
 
     out, told = tmp_path / "out", Told()
-    with ChatServer(seed=1, latency=0.02) as a, Impatient(seed=2, latency=0.02) as b:
+    with HeldServer(seed=1, latency=0.02) as a, Impatient(seed=2, latency=0.02) as b:
+        a.may_answer = lambda: len(a.asked) < 10
         with pytest.raises(Interrupted, match=r"^stopped by SIGINT$"):
             run(corpus, out, members(a=a, b=b), told, allow_missing=True)
         assert told.members == {"a": "stopped by SIGINT", "b": "stopped by SIGINT"}

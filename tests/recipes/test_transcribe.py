@@ -63,7 +63,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def run(corpus: Path, out: Path, server: TranscriptionServer, **changes: Any) -> TranscribeResult:
-    hearing = {"base_url": server.url, "timeout": 5.0, **changes.pop("hearing", {})}
+    hearing = {"base_url": server.url, "timeout": 120.0, **changes.pop("hearing", {})}
     named = {"corpus_name": "toy", **changes}
     return transcribe(
         TranscribeOptions(str(corpus), out, "openai-asr/tiny", hearing=AsrOptions(**hearing), **named)
@@ -209,7 +209,7 @@ def test_a_pipe_is_not_waited_for(corpus: Path) -> None:
     os.mkfifo(corpus / "clips" / "1.wav")
     # Threads that wait for a pipe can only be ended with their process.
     command = [sys.executable, "-c", LOOK, str(corpus)]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    said = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     assert said.splitlines() == ["", "clip_unreadable: clips/1.wav: not a regular file"]
 
 
