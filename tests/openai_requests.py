@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
 
 from remelt.annotators import AnnotatorOptions
@@ -72,3 +74,10 @@ async def ask_all(annotator: OpenAIChat, count: int, **parameters: Any) -> list[
         )
     finally:
         await annotator.close()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to it"
+        await asyncio.sleep(0.01)

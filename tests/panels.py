@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,6 +87,13 @@ def only_publish(out: Path, content: DatasetContent, stats: Stats, reporter: Rep
     """The last steps of a recipe without the audit, which takes most of the time."""
     publish(out, content)
     return BuildResult(out, remelt.publishing.seal(out), None, stats)  # type: ignore[arg-type]
+
+
+def closed_port() -> int:
+    """A port at which nobody is."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def answered(server: ChatServer) -> Counter[tuple[str, int]]:

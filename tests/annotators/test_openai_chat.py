@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from held_server import HeldServer
-from openai_requests import SCHEMA, ask, ask_all, chat, make
+from openai_requests import SCHEMA, ask, ask_all, chat, make, until
 from remelt.annotators.openai_plan import named_schema
 from remelt.errors import AnnotatorError, TransientError
 from remelt.records import Message, Reply
@@ -196,8 +196,7 @@ async def test_one_slow_first_reply_does_not_hold_the_others_back(monkeypatch: p
     with Slow() as server:
         annotator = chat(server, timeout=120)
         first = asyncio.create_task(annotator.answer(make(), make().messages, 0))
-        while not server.in_flight:  # noqa: ASYNC110 - in the server's thread
-            await asyncio.sleep(0.01)
+        await until(lambda: server.in_flight == 1)
         started = time.perf_counter()
         reply = await annotator.answer(make(1), make(1).messages, 0)
         assert time.perf_counter() - started < 60

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections import Counter
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
 
 from held_server import HeldServer
-from openai_requests import KEY, ask, ask_all, chat, make
+from openai_requests import KEY, ask, ask_all, chat, make, until
 from remelt.annotators.openai_chat import OpenAIChat
 from remelt.annotators.openai_transport import Unreachable
 from remelt.errors import AnnotatorError, InputError, TransientError
@@ -35,13 +33,6 @@ def port(server: ChatServer) -> int:
     found = urlsplit(server.url).port
     assert found is not None
     return found
-
-
-async def until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to it"
-        await asyncio.sleep(0.01)
 
 
 async def persist(annotator: OpenAIChat, request: Request) -> Reply:

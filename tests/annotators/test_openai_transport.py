@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from openai_requests import KEY, SCHEMA, ask, ask_all, chat, make
+from openai_requests import KEY, SCHEMA, ask, ask_all, chat, make, until
 from remelt.annotators import AnnotatorOptions
 from remelt.annotators.openai_chat import OpenAIChat
 from remelt.annotators.openai_errors import tidy
@@ -138,8 +138,7 @@ async def test_a_server_that_closes_idle_connections_costs_nothing() -> None:
         pool = annotator._transport._session.connector  # type: ignore[union-attr]
         for _ in range(4):
             # Whoever sends in the very moment of the closing may lose the request.
-            while any(one.is_connected() for kept in pool._conns.values() for one, _ in kept):  # type: ignore[union-attr]
-                await asyncio.sleep(0.01)
+            await until(lambda: not any(c.is_connected() for kept in pool._conns.values() for c, _ in kept))
             await _few(annotator, 8)
         await annotator.close()
         assert len(server.asked) == 1 + 32

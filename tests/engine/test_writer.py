@@ -8,6 +8,7 @@ from remelt.journal import Journal
 from remelt.records import Reply, Request
 
 from ..builders import reply, request
+from ..openai_requests import until
 
 
 class SlowJournal:
@@ -41,8 +42,7 @@ async def test_the_first_reply_is_committed_at_once_the_others_in_groups() -> No
     stored: list[bool] = []
     asked = [request(n) for n in range(600)]
     writer.put(asked[0], reply(asked[0]), stored.append)
-    while not journal.groups:  # noqa: ASYNC110 - it is the writer's thread that stores
-        await asyncio.sleep(0.001)
+    await until(lambda: bool(journal.groups))
     for one in asked[1:]:
         writer.put(one, reply(one), stored.append)
     journal.may_store.set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -36,6 +35,7 @@ from ..panels import (
     FailingServer,
     Told,
     answered,
+    closed_port,
     journaled,
     members,
     only_publish,
@@ -64,12 +64,6 @@ def light(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> No
     if "whole" not in request.keywords:
         monkeypatch.setattr("remelt.recipes.building.finish", only_publish)
         monkeypatch.setattr("remelt.recipes.rebuild.finish", only_publish)
-
-
-def closed_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def label(row: dict[str, Any]) -> str:
@@ -203,7 +197,10 @@ def test_a_row_that_nobody_has_answered_is_accounted_for(corpus: Path, tmp_path:
     assert find_problems(result.out) == []
 
 
-def test_servers_are_asked_side_by_side_and_in_turn_with_a_budget(corpus: Path, tmp_path: Path) -> None:
+def test_servers_are_asked_side_by_side_and_in_turn_with_a_budget(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remelt.recipes.panel.run._SHOWN_EVERY", 0)
     prices = tmp_path / "prices.yaml"
     prices.write_text("models: [{ids: [a, b], input: 100.0, output: 100.0}]")
     told = Told()
@@ -362,7 +359,9 @@ def test_killed_and_gone_on_with_nothing_that_was_stored_is_asked_again(corpus: 
             # However late the kill comes, it finds the build under way.
             server.may_answer = lambda held=server: len(held.asked) < 12  # type: ignore[misc]
         process = start(corpus, out, write_panel(tmp_path / "panel.yaml", **servers))
-        while min(len(s.asked) for s in servers.values()) < 8 or not {n for n, _, _ in stored(out)} >= {*servers}:
+        while min(len(s.asked) for s in servers.values()) < 8 or not {n for n, _, _ in stored(out)} >= {
+            *servers
+        }:
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.01)
         process.kill()
