@@ -359,9 +359,7 @@ def test_killed_and_gone_on_with_nothing_that_was_stored_is_asked_again(corpus: 
             # However late the kill comes, it finds the build under way.
             server.may_answer = lambda held=server: len(held.asked) < 12  # type: ignore[misc]
         process = start(corpus, out, write_panel(tmp_path / "panel.yaml", **servers))
-        while min(len(s.asked) for s in servers.values()) < 8 or not {n for n, _, _ in stored(out)} >= {
-            *servers
-        }:
+        while min(len(s.asked) for s in servers.values()) < 8 or len({n for n, _, _ in stored(out)}) < 3:
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.01)
         process.kill()
