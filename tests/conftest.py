@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-# How long an example takes says more of the machine than of what is tested: one that stalls for a moment would
-# fail it by the deadline of 0.2 s.
+# How long an example takes says more of the machine than of what is tested: with the usual deadline of 0.2 s
+# a short stall would fail it.
 settings.register_profile("remelt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("remelt")
 
