@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-
-# How long an example takes says more of the machine than of what is tested: with the usual deadline of 0.2 s
-# a short stall would fail it.
+# A machine that stands still for a moment says nothing about the code under test.
 settings.register_profile("remelt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("remelt")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
