@@ -20,6 +20,8 @@ import aiohttp
 
 BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
 LIMIT = 120.0
+PAUSE = 0.02
+TRIES = int(LIMIT / PAUSE)
 # Windows virtual key codes of the keys that are not characters.
 _CODES = {
     "ArrowLeft": 37,
@@ -32,6 +34,10 @@ _CODES = {
 }
 _TEXTS = {"Enter": "\r"}
 _READY = b"DevTools listening on "
+
+
+class Refused(AssertionError):
+    """The browser cannot do what it was asked to do."""
 
 
 class Wire:
@@ -52,13 +58,20 @@ class Wire:
             assert received.type is aiohttp.WSMsgType.TEXT, "the browser has gone"
             said = json.loads(received.data)
             if said.get("id") == number:
-                assert "error" not in said, f"{method}: {said['error']}"
+                if "error" in said:
+                    raise Refused(f"{method}: {said['error']}")
                 return dict(said["result"])
             found = self.problems.setdefault(said.get("sessionId", ""), [])
             if said.get("method") == "Runtime.exceptionThrown":
                 found.append(str(said["params"]["exceptionDetails"]))
             elif said.get("method") == "Log.entryAdded":
                 found.append(str(said["params"]["entry"].get("text")))
+
+    async def close(self) -> None:
+        """Ends the browser, which may be gone before it has answered."""
+        await self._socket.send_json({"id": next(self._numbers), "method": "Browser.close"})
+        while (await asyncio.wait_for(self._socket.receive(), LIMIT)).type is aiohttp.WSMsgType.TEXT:
+            pass
 
 
 class Page:
@@ -78,8 +91,16 @@ class Page:
         return await self._wire.call(method, self._session, **parameters)
 
     async def open(self, url: str) -> None:
-        """Goes to an address."""
-        await self.call("Page.navigate", url=url)
+        """Goes to an address; on return the page that was there before is not asked any more."""
+        answer = await self.call("Page.navigate", url=url)
+        assert "errorText" not in answer, f"{url}: {answer['errorText']}"
+        for _ in range(TRIES):
+            with suppress(Refused):
+                tree = await self.call("Page.getFrameTree")
+                if tree["frameTree"]["frame"]["loaderId"] == answer["loaderId"]:
+                    return
+            await asyncio.sleep(PAUSE)
+        raise AssertionError(f"never came: {url}")
 
     async def screen(self, width: int, height: int, *, dark: bool = False, phone: bool = False) -> None:
         """Takes the size of a screen, and its colours; a phone is touched."""
@@ -106,12 +127,13 @@ class Page:
 
     async def until(self, script: str) -> Any:
         """Waits until an expression of plain values is true, whatever pages come and go; returns it."""
-        for _ in range(int(LIMIT / 0.02)):
-            answer = await self.call("Runtime.evaluate", expression=script, returnByValue=True)
-            # While a page is loading the expression may fail.
-            if "exceptionDetails" not in answer and answer["result"].get("value"):
-                return answer["result"]["value"]
-            await asyncio.sleep(0.02)
+        for _ in range(TRIES):
+            # While a page is loading the expression may fail; a page that goes while it is asked is refused.
+            with suppress(Refused):
+                answer = await self.call("Runtime.evaluate", expression=script, returnByValue=True)
+                if "exceptionDetails" not in answer and answer["result"].get("value"):
+                    return answer["result"]["value"]
+            await asyncio.sleep(PAUSE)
         raise AssertionError(f"never true: {script}")
 
     async def key(self, name: str) -> None:
@@ -150,6 +172,9 @@ async def chromium(profile: Path) -> AsyncIterator[Browser]:
     process = await asyncio.create_subprocess_exec(
         BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
         "--disable-background-networking", "--disable-sync", "--hide-scrollbars", "--mute-audio",
+        # A page that is not in front is not slowed, and a process that stalls is not ended.
+        "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
+        "--disable-backgrounding-occluded-windows", "--disable-hang-monitor", "--disable-gpu-watchdog",
         "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank",
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -166,7 +191,7 @@ async def chromium(profile: Path) -> AsyncIterator[Browser]:
         ):
             wire = Wire(socket)
             yield Browser(wire)
-            await wire.call("Browser.close")
+            await wire.close()
         await asyncio.wait_for(draining, LIMIT)
     finally:
         if process.returncode is None:
@@ -189,4 +214,6 @@ class Browser:
         page = Page(self._wire, attached["sessionId"])
         for domain in ("Page", "Runtime", "Log"):
             await page.call(f"{domain}.enable")
+        # Several pages take keys in turn, whichever of them the system has in front.
+        await page.call("Emulation.setFocusEmulationEnabled", enabled=True)
         return page

@@ -187,11 +187,11 @@ def test_the_report_shows_them(found: Findings, folder: Path) -> None:
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH")
-async def test_the_section_on_a_phone(folder: Path, tmp_path: Path) -> None:
+async def test_the_section_on_a_phone(found: Findings, tmp_path: Path) -> None:
     async with chromium(tmp_path / "profile") as browser:
         page = await browser.page()
         await page.screen(390, 844, phone=True)
-        await page.open((folder / "audit" / "report.html").as_uri())
+        await page.open((found.folder / "report.html").as_uri())
         await page.until("document.readyState === 'complete'")
         assert await page.evaluate("document.documentElement.scrollWidth") == 390
         # No row of the coefficients is cut off, and no head of a table is stretched by one of its columns.

@@ -6,7 +6,6 @@ import csv
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from typer.testing import CliRunner
 from remelt.audit import AuditOptions, audit, print_findings
 from remelt.cli import app
 from remelt.errors import InputError
+
+from ..effort import effort
 
 
 def rows_of(count: int, split: str = "train") -> list[dict[str, object]]:
@@ -163,8 +164,6 @@ def test_the_published_labels_straight_from_their_file(test_data: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_the_whole_audit_of_the_real_corpus_is_quick(meld_folder: Path, tmp_path: Path) -> None:
+def test_the_whole_audit_of_the_real_corpus_is_little_work(meld_folder: Path, tmp_path: Path) -> None:
     audit(meld_folder, AuditOptions(to=tmp_path))
-    start = time.process_time()
-    audit(meld_folder, AuditOptions(to=tmp_path))
-    assert time.process_time() - start < 4
+    assert effort(lambda: audit(meld_folder, AuditOptions(to=tmp_path)), 2) < 45

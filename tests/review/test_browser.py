@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -70,6 +72,14 @@ async def serving(out: Path, mode: str, *port: str) -> AsyncIterator[Server]:
         await server.kill()
 
 
+def own_port() -> int:
+    """A free port that nobody gets by chance while its server is down: the system gives those from 32,768."""
+    while True:
+        port = random.randint(15_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 def stored(out: Path) -> list[Judgement]:
     with Store(out / ".remelt" / "review.sqlite", read_only=True) as store:
         return store.judgements()
@@ -104,6 +114,8 @@ async def test_thirty_judgements_by_two_raters_survive_a_kill(tmp_path: Path) ->
     out = write_dataset(tmp_path / "out", rows)
     keys = ["ArrowLeft", "ArrowRight", "s", "ArrowLeft", "k", "ArrowRight", " ", "ArrowLeft"]
     said: dict[str, list[Any]] = {"Ann": [], "Bo": []}
+    with Store(out / ".remelt" / "review.sqlite") as store:
+        store.remember("port", str(own_port()))
     async with serving(out, "preference") as server, chromium(tmp_path / "profile") as browser:
         pages = {"Ann": await browser.page(), "Bo": await browser.page()}
         for name, page in pages.items():

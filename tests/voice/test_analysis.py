@@ -324,7 +324,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, counted: Counted, processes: int) 
     assert process.stdout is not None
     said = [process.stdout.readline().strip() for _ in range(8)]
     process.kill()
-    process.wait(timeout=60)
+    process.wait(timeout=300)
     assert said == [f"{number:02}.wav" for number in range(8)]
     jobs = [Job(path.name, Source(path)) for path in sorted(clips.glob("*.wav"))]
     resumed = list(analyse(jobs, folder=tmp_path / "voice"))

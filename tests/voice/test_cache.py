@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from remelt.voice import cache
 from remelt.voice.cache import Cache, Kept, audio_path, content_hash, spool
 from remelt.voice.quality import Quality
 
+# Only so that a process that hangs ends the test.
+LIMIT = 300
 GOOD = Quality(1.5, 48_000, 2, -3.0, -20.0, 0.001, 0.1, 0.25, ("clipped", "length_differs"), "")
 
 
@@ -103,6 +106,36 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(InputError, match="newer remelt: format 99"):
         Cache(tmp_path)
+
+
+def test_one_waits_for_whoever_makes_the_file_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = sqlite3.connect(tmp_path / cache.FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            other.execute("ROLLBACK")
+
+    monkeypatch.setattr(cache.time, "sleep", wait)
+    with Cache(tmp_path) as store:
+        assert len(waits) == 3
+        assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
+
+
+def test_one_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = sqlite3.connect(tmp_path / cache.FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    clock = count(0, 25)
+    monkeypatch.setattr(cache.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(cache.time, "monotonic", lambda: next(clock))
+    with pytest.raises(Interrupted, match="database is locked"):
+        Cache(tmp_path)
+    other.close()
 
 
 def test_a_file_that_is_no_cache_is_told(tmp_path: Path) -> None:
@@ -192,7 +225,7 @@ def whole(folder: Path, number: int) -> bool:
 def test_two_processes_share_a_folder(tmp_path: Path) -> None:
     writers = [writer(tmp_path, start, 60) for start in (0, 30)]
     for process in writers:
-        process.communicate(timeout=60)
+        process.communicate(timeout=LIMIT)
         assert process.returncode == 0
     assert all(whole(tmp_path, number) for number in range(90))
 
@@ -203,7 +236,7 @@ def test_killed_writers_lose_nothing(tmp_path: Path) -> None:
         assert process.stdout is not None
         said = [int(process.stdout.readline()) for _ in range(5 + 11 * kill)]
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=LIMIT)
         assert all(whole(tmp_path, number) for number in said)
     for path in (tmp_path / "audio").rglob("*.flac"):
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.stem

@@ -29,6 +29,7 @@ AUDIO = "audio"
 _PARTIAL = "partial"
 _FORMAT = 1
 _BUSY_SECONDS = 60.0
+_AGAIN_SECONDS = 0.02
 _STALE_SECONDS = 3600.0
 _READ_BYTES = 1 << 20
 
@@ -78,7 +79,7 @@ class Cache:
             self._db = sqlite3.connect(
                 self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._db.execute("PRAGMA journal_mode=WAL")
+            self._wait_for_wal()
             self._db.execute("PRAGMA synchronous=NORMAL")
             version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
             if version > _FORMAT:
@@ -131,6 +132,18 @@ class Cache:
         """
         values = (audio, backend, json.dumps(dict(measures)))
         self._write("INSERT OR REPLACE INTO measures VALUES (?, ?, ?)", values)
+
+    def _wait_for_wal(self) -> None:
+        """Sets the journal's mode; SQLite itself does not wait for whoever is making the same file."""
+        begun = time.monotonic()
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() - begun > _BUSY_SECONDS:
+                    raise
+            time.sleep(_AGAIN_SECONDS)
 
     def _row(self, query: str, values: tuple[str, ...]) -> tuple[Any, ...] | None:
         try:
