@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
-import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ SPLIT_COLUMNS = ("split",)
 _NAME = re.compile(r"dia(?P<dialogue>[^/]+?)_utt(?P<utterance>[^/]+?)(?:\.\w{2,5})?")
 _NAMED = re.compile(r"dia[^/]+_utt")
 _BREAK = re.compile(r"\r\n|\r|\n")
+_BLOCK = 1 << 20
+_AT_ONCE = 2048
 
 Row = Mapping[str, Any]
 
@@ -164,77 +166,140 @@ class Table:
         return f"{self.path}, " + (f"line {self.lines[number - 1]}" if self.lines else f"row {number}")
 
 
+@dataclass(frozen=True)
+class RowStream:
+    """The rows of a file, one after the other, as often as they are asked for.
+
+    Attributes:
+        rows: gives each row with its line, counted from 1; with its number where the format has no lines.
+        lines: whether it has.
+        alike: whether all rows have the same columns.
+    """
+
+    path: Path
+    rows: Callable[[], Iterator[tuple[int, dict[str, Any]]]]
+    lines: bool = False
+    alike: bool = False
+
+    def place(self, number: int) -> str:
+        """File and line (or number) of a row, for messages."""
+        return f"{self.path}, {'line' if self.lines else 'row'} {number}"
+
+    def columns(self) -> list[str]:
+        """Those of all rows; goes through the file where rows may have their own."""
+        found: dict[str, None] = {}
+        for _, row in self.rows():
+            found.update(dict.fromkeys(row))
+            if self.alike:
+                break
+        return list(found)
+
+
 def read_table(path: Path) -> Table:
     """The rows of a CSV, TSV, JSON Lines, JSON or Parquet file.
 
     Raises:
         InputError: the file cannot be read as what its ending says.
     """
+    stream = stream_table(path)
+    pairs = list(stream.rows())
+    return Table(path, [row for _, row in pairs], [line for line, _ in pairs] if stream.lines else ())
+
+
+def stream_table(path: Path) -> RowStream:
+    """The same for a file of any size; only a JSON list is held in memory.
+
+    Raises:
+        InputError: the file cannot be opened; its rows raise it where they are not what the ending says.
+    """
     suffix = path.suffix.casefold()
     if suffix == ".parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return Table(path, pq.ParquetFile(path).read().to_pylist())
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} cannot be read as Parquet: {error}") from error
-    text = read_text(path)
-    if suffix in (".jsonl", ".ndjson", ".json"):
-        pairs = list(_json_rows(path, text))
-        listed = text.lstrip().startswith("[")
-        return Table(path, [row for _, row in pairs], () if listed else [line for line, _ in pairs])
-    return _csv_table(path, text)
+        return RowStream(path, lambda: _parquet_rows(path), alike=True)
+    encoding = _encoding(path)
+    if suffix not in (".jsonl", ".ndjson", ".json"):
+        return RowStream(path, lambda: _csv_rows(path, encoding), lines=True, alike=True)
+    listed = next((line for line in _text_lines(path, encoding) if line.strip()), "").lstrip()[:1] == "["
+    return RowStream(path, lambda: _json_rows(path, encoding, listed), lines=not listed)
 
 
-def read_text(path: Path) -> str:
-    """The file's text; published CSVs come as UTF-8 with or without BOM, UTF-16 or cp1252.
+def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_AT_ONCE):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def _encoding(path: Path) -> str:
+    """That of the file's text; published CSVs come as UTF-8 with or without BOM, UTF-16 or cp1252.
 
     Raises:
         InputError: the file cannot be read.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            marked = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+            for encoding in ("utf-16",) if marked else ("utf-8-sig", "cp1252", "latin-1"):
+                file.seek(0)
+                decoder = codecs.getincrementaldecoder(encoding)()
+                try:
+                    while block := file.read(_BLOCK):
+                        decoder.decode(block)
+                    decoder.decode(b"", True)
+                    return encoding
+                except UnicodeDecodeError:
+                    continue
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    encodings = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252", "latin-1")
-    for encoding in encodings:
-        try:
-            return data.decode(encoding).replace("\0", "")
-        except UnicodeDecodeError:
-            continue
     raise InputError(f"{path} is not text in UTF-8, UTF-16 or cp1252")
+
+
+def _text_lines(path: Path, encoding: str, newline: str = "\n") -> Iterator[str]:
+    with path.open(encoding=encoding, newline=newline) as file:
+        for line in file:
+            yield line.replace("\0", "") if "\0" in line else line
 
 
 def file_sha256(path: Path) -> str:
     """The sha256 of a file, as 64 hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()
 
 
-def _csv_table(path: Path, text: str) -> Table:
-    header = text.partition("\n")[0]
+def _csv_rows(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each row with the line on which it begins."""
+    header = next(_text_lines(path, encoding), "")
     delimiter = max("\t;,", key=header.count) if path.suffix.casefold() != ".tsv" else "\t"
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows, lines = [], []
+    reader = csv.DictReader(_text_lines(path, encoding, newline=""), delimiter=delimiter)
     try:
         for row in reader:
             if any(row.pop(None, None) or ()):
                 raise InputError(f"{path}, line {reader.line_num}: more cells than the header has columns")
-            rows.append(row)
             # The reader stands at the row's last line; a cell in quotes may have several.
-            lines.append(reader.line_num - sum(len(_BREAK.findall(value or "")) for value in row.values()))
+            yield reader.line_num - sum(len(_BREAK.findall(value or "")) for value in row.values()), row
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num + 1}: not a table ({error})") from None
-    return Table(path, rows, lines)
 
 
-def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each row with its line."""
-    if text.lstrip().startswith("["):
-        lines: Iterable[tuple[int, str]] = [(1, text)]
-    else:
-        lines = ((n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip())
+def _json_rows(path: Path, encoding: str, listed: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each row with its line, or with its number in a list."""
+    lines: Iterable[tuple[int, str]] = enumerate(_text_lines(path, encoding), 1)
+    if listed:
+        lines = [(1, "".join(line for _, line in lines))]
+    count = 0
     for number, line in lines:
+        if not line.strip():
+            continue
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -242,4 +307,5 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         for row in value if isinstance(value, list) else [value]:
             if not isinstance(row, dict):
                 raise InputError(f"{path}, line {number}: a row must be a JSON object")
-            yield number, row
+            count += 1
+            yield count if listed else number, row

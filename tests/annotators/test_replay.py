@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from remelt.annotators import AnnotatorOptions, create
+from remelt.annotators import AnnotatorOptions, create, replay_sources
 from remelt.annotators.replay import Replay
 from remelt.errors import InputError, RequestRejected
 from remelt.journal import Journal
@@ -57,6 +57,14 @@ def write(path: Path, rows: Iterable[Iterable[str]], header: Iterable[str] = HEA
     return path
 
 
+@pytest.fixture(params=["in memory", "on disk"], autouse=True)
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test holds for small sources and, as if they were large, for the index on disk."""
+    if request.param == "on disk":
+        monkeypatch.setattr(replay_sources, "LARGE_BYTES", -1)
+        monkeypatch.setattr(replay_sources, "LARGE_ROWS", -1)
+
+
 @pytest.fixture
 def labels(tmp_path: Path) -> Path:
     return write(tmp_path / "labels.csv", ROWS)
@@ -73,7 +81,7 @@ def test_label_as_in_the_file(labels: Path) -> None:
     assert (reply.created, reply.cost, reply.input_tokens) == ("", None, None)
     assert annotator.schema_hint == "label"
     assert annotator.endpoint == digest([hashlib.sha256(labels.read_bytes()).hexdigest(), "llm_label"])
-    assert annotator.differences == []
+    assert list(annotator.differences) == []
     assert "2 utterances with labels" in annotator.summary
 
 
@@ -87,8 +95,8 @@ def test_no_reply_for_an_id(labels: Path) -> None:
 
 def test_ids_that_were_not_asked_for(labels: Path) -> None:
     annotator = replay(labels, "train")
-    assert annotator.unused(["meld/train/dia0_utt3", "meld/train/dia7_utt7"]) == ["train/dia0_utt0"]
-    assert annotator.unused(["meld/test/dia0_utt0"]) == ["train/dia0_utt0", "train/dia0_utt3"]
+    assert list(annotator.unused(["meld/train/dia0_utt3", "meld/train/dia7_utt7"])) == ["train/dia0_utt0"]
+    assert list(annotator.unused(["meld/test/dia0_utt0"])) == ["train/dia0_utt0", "train/dia0_utt3"]
 
 
 def test_rows_with_another_text_or_speaker_are_told(labels: Path) -> None:
@@ -161,7 +169,7 @@ def test_splits_named_in_the_file(tmp_path: Path) -> None:
 def test_keys_of_many_forms(tmp_path: Path, header: tuple[str, ...], row: tuple[str, ...]) -> None:
     annotator = replay(write(tmp_path / "l.csv", [row], header), "train")
     assert ask(annotator, utterance(0, 3)).raw == '{"label":"joy"}'
-    assert annotator.unused(["meld/train/dia0_utt3"]) == []
+    assert list(annotator.unused(["meld/train/dia0_utt3"])) == []
 
 
 def test_the_label_column_can_be_named(labels: Path) -> None:
@@ -186,7 +194,7 @@ def test_encodings(tmp_path: Path, encode: Any) -> None:
     path.write_bytes(encode("Dialogue_ID,Utterance_ID,Speaker,Utterance,label\n0,3,ross,It’s “me”: Œ,joy\n"))
     annotator = replay(path, "train")
     assert ask(annotator, utterance(0, 3, "It's me: œ", "Ross")).raw == '{"label":"joy"}'
-    assert annotator.differences == []
+    assert list(annotator.differences) == []
 
 
 def test_json_lines_and_parquet(tmp_path: Path) -> None:
@@ -282,7 +290,7 @@ def test_published_replies_come_unchanged(dataset: Path) -> None:
         ask(annotator, utterance(0, 3), attempt=2)
     assert (annotator.schema_hint, annotator.prompt_hint) == (None, "melt-reasoning")
     assert (annotator.model, annotator.retires) == ("gpt-4o-2024-08-06", "2027-01-14")
-    assert annotator.unused(["meld/train/dia0_utt3"]) == ["meld/test/dia0_utt3"]
+    assert list(annotator.unused(["meld/train/dia0_utt3"])) == ["meld/test/dia0_utt3"]
     fresh = replay(dataset, "train")
     fresh.compare([utterance(0, 3, "My duties!", "Joey")])
     assert [d.fields for d in fresh.differences] == [("speaker",)]
@@ -376,7 +384,7 @@ def test_melt_train_release(test_data: Path) -> None:
         "dia404_utt15", "dia556_utt6", "dia610_utt5", "dia739_utt14", "dia849_utt3",
     ]  # fmt: skip
     assert [d.fields for d in annotator.differences][1] == ("text", "speaker")
-    assert annotator.unused(u.id for u in corpus) == []
+    assert list(annotator.unused(u.id for u in corpus)) == []
     kept = set(annotator.unused([]))
     requests = [Request(u, "replay", "", "", (), {}) for u in corpus if u.id.partition("/")[2] in kept]
 

@@ -2,13 +2,14 @@
 
 `replay:FILE_OR_FOLDER`, `replay:train=FILE,test=FILE`, or `replay:hf://OWNER/NAME` for a dataset on the Hub.
 Nothing is asked of any model; a published relabelling is rebuilt and audited from what was published.
+Large sources are not held in memory (`replay_index`); their answers and notices are the same.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError, RequestRejected
@@ -16,6 +17,7 @@ from ..protocols import Annotator
 from ..records import Message, Reply, Request, Utterance, digest
 from . import known_models, replay_sources
 from .base import AnnotatorOptions
+from .replay_compare import Difference, Differences, Unused, names_of
 from .replay_sources import Source
 
 SCHEME = "replay"
@@ -24,25 +26,6 @@ FORM = "replay:FILE_OR_FOLDER"
 _HUB = "hf://"
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _PART = re.compile(r"(?P<split>[\w-]+)=(?P<path>.+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A replayed row that speaks of another utterance than the corpus does under that id.
-
-    Attributes:
-        fields: what differs: `text`, `speaker` or both.
-        replayed, corpus: the values, in the order of `fields`.
-    """
-
-    id: str
-    fields: tuple[str, ...]
-    replayed: tuple[str, ...]
-    corpus: tuple[str, ...]
-
-    def __str__(self) -> str:
-        pairs = zip(self.fields, self.replayed, self.corpus, strict=True)
-        return f"{self.id}: " + "; ".join(f"{f} {a!r}, the corpus has {b!r}" for f, a, b in pairs)
 
 
 def create(spec: str, options: AnnotatorOptions) -> Annotator:
@@ -64,7 +47,7 @@ def _sources(text: str, options: AnnotatorOptions) -> dict[str | None, Source]:
             if part is None or part["split"] in files:
                 raise InputError(f"Bad replay files {text!r}, expected train=FILE,test=FILE")
             path = _local(part["path"])
-            files[part["split"]] = replay_sources.load(path, part["split"], options.column)
+            files[part["split"]] = replay_sources.load(path, part["split"], options.column, options.workspace)
         missing = [s for s in options.splits if s not in files]
         if missing:
             raise InputError(
@@ -72,7 +55,7 @@ def _sources(text: str, options: AnnotatorOptions) -> dict[str | None, Source]:
             )
         return files
     split = options.splits[0] if len(options.splits) == 1 else None
-    return {None: replay_sources.load(_local(text), split, options.column)}
+    return {None: replay_sources.load(_local(text), split, options.column, options.workspace)}
 
 
 def _local(name: str) -> Path:
@@ -118,9 +101,8 @@ class Replay:
         self.schema_hint = "label" if kinds == {"label"} else None
         prompts = {source.prompt for source in sources.values()}
         self.prompt_hint = prompts.pop() if len(prompts) == 1 else None
-        replies = [r for s in sources.values() for rs in s.replies.values() for r in rs]
-        self.turns = max((r.attempt + 1 for r in replies), default=1)
-        models = dict.fromkeys(r.model for r in replies)
+        self.turns = max(source.turns for source in sources.values())
+        models = dict.fromkeys(model for source in sources.values() for model in source.models)
         self.model = "+".join(filter(None, models)) or "replay"
         known = known_models.find(self.model)
         self.retires = known.retires if known else None
@@ -128,12 +110,14 @@ class Replay:
         self.endpoint = next(iter(hashes.values())) if len(hashes) == 1 else digest(hashes)
         self.notices = [notice for source in sources.values() for notice in source.notices]
         self._different: dict[str, Difference] = {}
+        large = any(source.index for source in sources.values())
+        self._stored = Differences(sources.values()) if large else None
 
     async def start(self) -> None:
         """Everything was read when the annotator was made."""
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """There is nothing to let go of: what was found stays to be told."""
 
     async def answer(self, request: Request, messages: tuple[Message, ...], attempt: int) -> Reply:
         """The earlier reply to this utterance and turn; see `protocols.Annotator.answer`."""
@@ -153,13 +137,15 @@ class Replay:
         source = self._sources.get(utterance.split, self._sources.get(None))
         if source is None:
             return None, None
-        return source, next((k for k in _keys(utterance.id) if k in source.replies), None)
+        return source, next((k for k in names_of(utterance.id) if k in source.replies), None)
 
     # -- what the corpus and the source do not have in common ---------------------------------------
 
-    def unused(self, asked: Iterable[str]) -> list[str]:
+    def unused(self, asked: Iterable[str]) -> Sequence[str]:
         """The source's ids that none of the asked ids stands for, in the source's order."""
-        used = {key for identity in asked for key in _keys(identity)}
+        if self._stored is not None:
+            return Unused(self._sources.values(), asked)
+        used = {key for identity in asked for key in names_of(identity)}
         return [key for s in self._sources.values() for key in s.replies if key not in used]
 
     def compare(self, utterances: Iterable[Utterance]) -> None:
@@ -179,15 +165,21 @@ class Replay:
             ]
             if found:
                 fields, theirs, ours = zip(*found, strict=True)
-                self._different[utterance.id] = Difference(utterance.id, fields, theirs, ours)
+                difference = Difference(utterance.id, fields, theirs, ours)
+                if self._stored is not None:
+                    self._stored.add(difference)
+                else:
+                    self._different[utterance.id] = difference
 
     @property
-    def differences(self) -> list[Difference]:
+    def differences(self) -> Sequence[Difference]:
         """Rows whose text or speaker is not the corpus's, in the source's order."""
+        if self._stored is not None:
+            return self._stored
         place = {key: n for n, key in enumerate(k for s in self._sources.values() for k in s.replies)}
         return sorted(
             self._different.values(),
-            key=lambda d: min(place.get(key, len(place)) for key in _keys(d.id)),
+            key=lambda d: min(place.get(key, len(place)) for key in names_of(d.id)),
         )
 
     @property
@@ -198,11 +190,6 @@ class Replay:
         )
         count = sum(len(source.replies) for source in self._sources.values())
         return f"{count:,} utterances with {'labels' if self.schema_hint else 'replies'} from {files}"
-
-
-def _keys(identity: str) -> tuple[str, str]:
-    """What an utterance may be called in a source: its id, or its id without the corpus."""
-    return identity, identity.partition("/")[2]
 
 
 def _same(theirs: str, ours: tuple[str, ...]) -> bool:

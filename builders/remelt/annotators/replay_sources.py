@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import InputError, bad_value
 from ..records import Reply, canonical_json, digest
-from ..rows import SUFFIXES, Keys, Row, Table, cell, file_sha256, find, read_table
+from ..rows import SUFFIXES, Keys, Row, RowStream, cell, file_sha256, find, stream_table
+from .replay_index import Entry, Index, Kind, Replies, Spoken, open_index
 
 LABEL_COLUMNS = ("llm_label", "new_label", "label")
 _SPEAKER = ("speaker", "speaker_name")
 _TEXT = ("utterance", "text", "transcript")
+# From these on the replies of a source lie on disk.
+LARGE_BYTES = 4 * 1024 * 1024
+LARGE_ROWS = 30_000
 _JOURNALS = (".sqlite", ".sqlite3", ".db")
 
 
@@ -29,8 +34,11 @@ class Source:
         kind: `label` where there are only labels, `replies` where whole replies were kept.
         replies: first attempt first, by full id (`meld/train/dia0_utt3`) or by `train/dia0_utt3`.
         spoken: speaker and text by the same key, where the file has them.
+        turns: how many replies an utterance has at most.
+        models: those that gave the replies.
         notices: what was odd about the file.
         prompt: name of the prompt behind the replies, where it is known.
+        index: where the replies lie if memory does not hold them.
     """
 
     path: Path
@@ -38,11 +46,27 @@ class Source:
     kind: Literal["label", "replies"]
     replies: Mapping[str, tuple[Reply, ...]]
     spoken: Mapping[str, tuple[str | None, str | None]]
+    turns: int = 1
+    models: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     prompt: str | None = None
+    index: Index | None = None
 
 
-def load(path: Path, split: str | None, column: str | None) -> Source:
+@dataclass(frozen=True)
+class _Shelf:
+    """Where the rows of a source go.
+
+    Attributes:
+        large: whether they go to an index on disk.
+        workspace: the folder of that; None for a temporary one.
+    """
+
+    large: bool
+    workspace: Path | None
+
+
+def load(path: Path, split: str | None, column: str | None, workspace: Path | None = None) -> Source:
     """Reads one source of replies.
 
     Args:
@@ -50,6 +74,7 @@ def load(path: Path, split: str | None, column: str | None) -> Source:
             label file (CSV, TSV, JSONL, Parquet).
         split: the split that the rows belong to where they do not say so themselves.
         column: the column that holds the label; None to find it.
+        workspace: the folder for the index of a large source; None for a temporary one.
 
     Raises:
         InputError: the file is missing, cannot be read, or lacks what is needed.
@@ -57,35 +82,57 @@ def load(path: Path, split: str | None, column: str | None) -> Source:
     if not path.exists():
         raise InputError(f"No file or folder to replay at {path}")
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, workspace)
+    shelf = _Shelf(_is_large(path), workspace)
     if path.suffix.casefold() in _JOURNALS:
-        return _journal(path)
+        return _journal(path, shelf)
     if path.suffix.casefold() not in SUFFIXES:
         raise InputError(bad_value("ending of a file to replay", path.name, (*SUFFIXES, *_JOURNALS)))
-    table = read_table(path)
-    if not table.rows:
+    stream = stream_table(path)
+    first = next((row for _, row in stream.rows()), None)
+    if first is None:
         raise InputError(f"{path} holds no rows")
-    if {"id", "raw"} <= set(table.rows[0]):
-        return _from_replies(table, file_sha256(path))
-    return _from_labels(table, split, column)
+    if {"id", "raw"} <= set(first):
+        return _from_replies(stream, file_sha256(path), shelf)
+    return _from_labels(stream, split, column, first, shelf)
+
+
+def _is_large(path: Path) -> bool:
+    if path.suffix.casefold() != ".parquet":
+        return path.stat().st_size > LARGE_BYTES
+    return _parquet_rows(path) > LARGE_ROWS
+
+
+def _parquet_rows(path: Path) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {error}") from error
 
 
 # -- folders and journals -------------------------------------------------------------------------
 
 
-def _folder(path: Path) -> Source:
+def _folder(path: Path, workspace: Path | None) -> Source:
     """A remelt dataset: its annotations, or its journal where the build did not reach the end."""
     files = sorted((path / "annotations").glob("*.parquet")) or sorted(path.glob("*.parquet"))
     journal = path / ".remelt" / "journal.sqlite"
     if not files and journal.is_file():
-        return _journal(journal)
+        return _journal(journal, _Shelf(_is_large(journal), workspace))
     if not files:
         raise InputError(f"{path} is no remelt dataset: there are no replies in {path / 'annotations'}")
-    rows = [row for file in files for row in read_table(file).rows]
-    if not rows or not {"id", "raw"} <= set(rows[0]):
+
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        return enumerate((row for file in files for _, row in stream_table(file).rows()), 1)
+
+    if not {"id", "raw"} <= set(next((row for _, row in rows()), ())):
         raise InputError(f"{files[0]} holds no replies: it needs rows with the columns 'id' and 'raw'")
     names = digest({str(f.relative_to(path)): file_sha256(f) for f in files})
-    return _from_replies(Table(path, rows), names, _prompt_name(path / "manifest.json"))
+    shelf = _Shelf(sum(map(_parquet_rows, files)) > LARGE_ROWS, workspace)
+    return _from_replies(RowStream(path, rows), names, shelf, _prompt_name(path / "manifest.json"))
 
 
 def _prompt_name(manifest: Path) -> str | None:
@@ -96,61 +143,102 @@ def _prompt_name(manifest: Path) -> str | None:
         return None
 
 
-def _journal(path: Path) -> Source:
+def _journal(path: Path, shelf: _Shelf) -> Source:
+    # The journal's own bytes change with every checkpoint; its content does not.
+    content, count = hashlib.sha256(b"["), 0
+    for entry in _journaled(path):
+        reply = entry.reply
+        said = canonical_json([entry.key, reply.attempt, reply.raw])
+        content.update((("," if count else "") + said).encode("utf-8", "surrogatepass"))
+        count += 1
+    if not count:
+        raise InputError(f"{path} holds no replies")
+    content.update(b"]")
+    return _whole(path, content.hexdigest(), lambda: _journaled(path), shelf)
+
+
+def _journaled(path: Path) -> Iterator[Entry]:
     from ..journal import Journal
 
-    replies: dict[str, list[Reply]] = {}
+    last: Reply | None = None
     with Journal(path, read_only=True) as journal:
-        for reply in journal.all_replies():
-            known = replies.setdefault(reply.utterance_id, [])
-            if known and known[0].request_key != reply.request_key:
+        for place, reply in enumerate(journal.all_replies()):
+            same = last is not None and last.utterance_id == reply.utterance_id
+            if last is not None and same and last.request_key != reply.request_key:
                 raise InputError(
                     f"{path} holds replies to different requests about {reply.utterance_id} (another model, "
                     "prompt or parameters); replay a published annotations table instead"
                 )
-            known.append(reply)
-    if not replies:
-        raise InputError(f"{path} holds no replies")
-    # The journal's own bytes change with every checkpoint; its content does not.
-    content = [[r.utterance_id, r.attempt, r.raw] for rows in replies.values() for r in rows]
-    return _whole(path, digest(content), {k: tuple(v) for k, v in replies.items()}, {}, None)
+            last = reply
+            yield Entry(place, reply.utterance_id, reply)
 
 
 # -- whole replies --------------------------------------------------------------------------------
 
 
-def _from_replies(table: Table, sha256: str, prompt: str | None = None) -> Source:
-    path = table.path
-    found: dict[str, list[tuple[Reply, str]]] = {}
-    spoken: dict[str, tuple[str | None, str | None]] = {}
-    for number, row in enumerate(table.rows, 1):
-        key = str(row["id"])
-        found.setdefault(key, []).append((_reply(table.place(number), row), str(row.get("annotator") or "")))
-        spoken[key] = (_optional(row.get("speaker")), _optional(row.get("text")))
-    names = {name for replies in found.values() for _, name in replies}
-    if len(names) > 1:
-        raise InputError(
-            f"{path} holds the replies of several annotators, {sorted(names)!r}; replay one of them"
-        )
-    replies = {}
-    for key, pairs in found.items():
-        ordered = sorted((reply for reply, _ in pairs), key=lambda r: r.attempt)
-        if len({r.attempt for r in ordered}) < len(ordered):
-            raise InputError(f"{path} holds two replies of the same attempt for {key}")
-        replies[key] = tuple(ordered)
-    return _whole(path, sha256, replies, spoken, prompt)
+def _from_replies(stream: RowStream, sha256: str, shelf: _Shelf, prompt: str | None = None) -> Source:
+    path = stream.path
+    names: set[str] = set()
+
+    def entries() -> Iterator[Entry]:
+        for number, row in stream.rows():
+            names.add(str(row.get("annotator") or ""))
+            reply = _reply(stream.place(number), row)
+            yield Entry(
+                number, str(row["id"]), reply, _optional(row.get("speaker")), _optional(row.get("text"))
+            )
+
+    def facts() -> dict[str, Any]:
+        if len(names) > 1:
+            raise InputError(
+                f"{path} holds the replies of several annotators, {sorted(names)!r}; replay one of them"
+            )
+        return {}
+
+    return _whole(path, sha256, entries, shelf, prompt, facts)
 
 
 def _whole(
     path: Path,
     sha256: str,
-    replies: Mapping[str, tuple[Reply, ...]],
-    spoken: Mapping[str, tuple[str | None, str | None]],
-    prompt: str | None,
+    entries: Callable[[], Iterator[Entry]],
+    shelf: _Shelf,
+    prompt: str | None = None,
+    facts: Callable[[], Mapping[str, Any]] = dict,
 ) -> Source:
-    first = [r.raw for rs in replies.values() for r in rs if not r.failure][:50]
-    only_labels = bool(first) and all(_is_bare_label(raw) for raw in first)
-    return Source(path, sha256, "label" if only_labels else "replies", replies, spoken, prompt=prompt)
+    """A source of whole replies; the rows of an utterance are its attempts."""
+
+    def twice(key: str) -> InputError:
+        return InputError(f"{path} holds two replies of the same attempt for {key}")
+
+    index = None
+    replies: Mapping[str, tuple[Reply, ...]]
+    spoken: Mapping[str, tuple[str | None, str | None]]
+    if shelf.large:
+        name = {"sha256": sha256, "as": "replies", "journal": path.suffix in _JOURNALS}
+        index = open_index(name, shelf.workspace, entries, Kind(False, twice=twice), facts)
+        replies, spoken, raws = Replies(index), Spoken(index), index.facts["raws"]
+        turns, models = index.facts["turns"], tuple(index.facts["models"])
+    else:
+        found: dict[str, list[Reply]] = {}
+        spoken = pairs = {}
+        for entry in entries():
+            found.setdefault(entry.key, []).append(entry.reply)
+            pairs[entry.key] = (entry.speaker, entry.text)
+        facts()
+        replies = {key: tuple(sorted(rs, key=lambda r: r.attempt)) for key, rs in found.items()}
+        for key, ordered in replies.items():
+            if len({r.attempt for r in ordered}) < len(ordered):
+                raise twice(key)
+        given = [r for rs in replies.values() for r in rs]
+        raws = [r.raw for r in given if not r.failure][:50]
+        turns, models = (
+            max((r.attempt + 1 for r in given), default=1),
+            tuple(dict.fromkeys(r.model for r in given)),
+        )
+    only_labels = bool(raws) and all(_is_bare_label(raw) for raw in raws)
+    kind: Literal["label", "replies"] = "label" if only_labels else "replies"
+    return Source(path, sha256, kind, replies, spoken, turns, models, prompt=prompt, index=index)
 
 
 def _is_bare_label(raw: str) -> bool:
@@ -192,34 +280,53 @@ def _number(value: Any) -> int | None:
 # -- label files ----------------------------------------------------------------------------------
 
 
-def _from_labels(table: Table, split: str | None, column: str | None) -> Source:
-    path, rows = table.path, table.rows
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+def _from_labels(
+    stream: RowStream, split: str | None, column: str | None, first: Row, shelf: _Shelf
+) -> Source:
+    path, columns = stream.path, stream.columns()
     label = _label_column(path, columns, column)
     advice = (
         f"the rows name no split and several are built; write replay:train={path.name},test=... or build one "
         "split"
     )
-    keys = Keys(path, columns, split, rows[0], advice)
+    keys = Keys(path, columns, split, first, advice)
     speaker, text = find(columns, _SPEAKER), find(columns, _TEXT)
-    replies: dict[str, tuple[Reply, ...]] = {}
-    spoken = {}
-    twice: list[str] = []
-    for number, row in enumerate(rows, 1):
-        key = keys.key(table.place(number), row)
-        raw = canonical_json({"label": cell(row.get(label))})
-        if key in replies:
-            if replies[key][0].raw != raw:
-                raise InputError(f"{table.place(number)}: {key} comes twice with different labels")
-            twice.append(key)
-            continue
-        replies[key] = (Reply("", key, 0, raw, path.name, "replay"),)
-        spoken[key] = tuple(_optional(row.get(c)) if c else None for c in (speaker, text))
+
+    def entries() -> Iterator[Entry]:
+        for number, row in stream.rows():
+            key = keys.key(stream.place(number), row)
+            raw = canonical_json({"label": cell(row.get(label))})
+            spoken = [_optional(row.get(name)) if name else None for name in (speaker, text)]
+            yield Entry(number, key, Reply("", key, 0, raw, path.name, "replay"), *spoken)
+
+    def differs(place: int, key: str) -> InputError:
+        return InputError(f"{stream.place(place)}: {key} comes twice with different labels")
+
+    sha256, index = file_sha256(path), None
+    replies: Mapping[str, tuple[Reply, ...]]
+    spoken: Mapping[str, tuple[str | None, str | None]]
+    if shelf.large:
+        name = {"sha256": sha256, "as": "labels", "file": path.name, "split": split, "column": label}
+        index = open_index(name, shelf.workspace, entries, Kind(True, differs=differs))
+        replies, spoken = Replies(index), Spoken(index)
+        twice, such = index.facts["again"]
+    else:
+        found: dict[str, Entry] = {}
+        again: list[str] = []
+        for entry in entries():
+            known = found.setdefault(entry.key, entry)
+            if known.reply.raw != entry.reply.raw:
+                raise differs(entry.place, entry.key)
+            again += [entry.key] if known is not entry else []
+        replies = {key: (entry.reply,) for key, entry in found.items()}
+        spoken = {key: (entry.speaker, entry.text) for key, entry in found.items()}
+        twice, such = len(again), again[0] if again else ""
     notices: tuple[str, ...] = (f"{path.name}: the labels are taken from the column {label!r}",)
     if twice:
-        notices = (*notices, f"{path.name}: {len(twice)} rows come twice, such as {twice[0]}")
-    pairs = {key: (who, words) for key, (who, words) in spoken.items()}
-    return Source(path, digest([file_sha256(path), label]), "label", replies, pairs, notices)
+        notices = (*notices, f"{path.name}: {twice} rows come twice, such as {such}")
+    return Source(
+        path, digest([sha256, label]), "label", replies, spoken, 1, (path.name,), notices, index=index
+    )
 
 
 def _label_column(path: Path, columns: Sequence[str], asked: str | None) -> str:

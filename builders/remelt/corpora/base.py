@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import InputError, bad_value
 from ..records import Rating, Utterance, utterance_key
@@ -194,10 +195,18 @@ def refuse_duplicates(drafts: Iterable[Draft], corpus: str) -> None:
         else:
             seen[key] = draft.source
     if clashes:
-        more = f" (and {len(clashes) - 1} more)" if len(clashes) > 1 else ""
-        raise InputError(
-            f"Duplicate key: {clashes[0]}{more}; dialogue and utterance must be unique in a split"
-        )
+        raise duplicate_error(clashes[0], len(clashes))
+
+
+def duplicate_error(first: str, clashes: int) -> InputError:
+    """What is raised for rows with one id.
+
+    Args:
+        first: the first such id with both places.
+        clashes: how many rows have the id of an earlier row.
+    """
+    more = f" (and {clashes - 1} more)" if clashes > 1 else ""
+    return InputError(f"Duplicate key: {first}{more}; dialogue and utterance must be unique in a split")
 
 
 def safe_name(name: str) -> str:
@@ -293,6 +302,18 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}") from None
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Opens a file for reading.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    try:
+        return path.open("rb")
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}") from None
 

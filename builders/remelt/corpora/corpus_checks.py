@@ -12,7 +12,10 @@ from itertools import accumulate, pairwise
 from .base import Draft
 from .text import normal
 
-_OVERLAP_MS = 500
+# Milliseconds; None where a time is missing or cannot be read.
+Interval = tuple[int | None, int | None]
+
+OVERLAP_MS = 500
 _ARTICLES = re.compile(r"^(?:the|a|an) ")
 
 
@@ -36,19 +39,22 @@ def turns(groups: Iterable[Sequence[Draft]]) -> None:
     """Flags turns whose times do not follow the previous turn's."""
     for group in groups:
         for before, after in pairwise(group):
-            if before.start is None or before.end is None or after.start is None:
-                continue
-            overlap = before.end - after.start
-            if overlap > 0:
-                after.flags.add("starts_before_previous_ends")
-            if overlap > 1000:
-                after.flags.add("starts_1s_before_previous_ends")
-            if after.start < before.start:
-                after.flags.add("out_of_order")
-            if (before.start, before.end) == (after.start, after.end):
-                after.flags.add("same_interval_as_previous")
-            if overlap < -60_000:
-                after.flags.add("over_60s_after_previous")
+            after.flags.update(turn_faults((before.start, before.end), (after.start, after.end)))
+
+
+def turn_faults(before: Interval, after: Interval) -> list[str]:
+    """The flags of a turn that starts and ends at `after`, behind one that does at `before`."""
+    if before[0] is None or before[1] is None or after[0] is None:
+        return []
+    overlap = before[1] - after[0]
+    flags = {
+        "starts_before_previous_ends": overlap > 0,
+        "starts_1s_before_previous_ends": overlap > 1000,
+        "out_of_order": after[0] < before[0],
+        "same_interval_as_previous": before == after,
+        "over_60s_after_previous": overlap < -60_000,
+    }
+    return [flag for flag, met in flags.items() if met]
 
 
 def numbering(drafts: Sequence[Draft], groups: Iterable[Sequence[Draft]]) -> dict[str, dict[str, int]]:
@@ -164,7 +170,7 @@ def shared_recordings(splits: Mapping[str, Sequence[Draft]]) -> dict[str, dict[s
             episodes.setdefault(split, set()).add(place)
             if draft.start is None or draft.end is None:
                 continue
-            if place in timelines and timelines[place].shares(draft.start, draft.end, _OVERLAP_MS):
+            if place in timelines and timelines[place].shares(draft.start, draft.end, OVERLAP_MS):
                 draft.flags.add("overlaps_earlier_split")
             earlier.setdefault(place, []).append((draft.start, draft.end))
     train = episodes.get("train", set())
@@ -190,13 +196,25 @@ class _Timeline:
 
 
 def spellings(drafts: Sequence[Draft]) -> list[list[tuple[str, int]]]:
-    """Finds names that seem to be spellings of one, with their counts; flags their rows.
+    """Flags the rows of names that seem to be spellings of one; gives these names (see `variants`)."""
+    found = variants(Counter(d.speaker for d in drafts if d.speaker))
+    names = {name for group in found for name, _ in group}
+    for draft in drafts:
+        if draft.speaker in names:
+            draft.flags.add("speaker_variant")
+    return found
+
+
+def variants(counts: Mapping[str, int]) -> list[list[tuple[str, int]]]:
+    """Finds names that seem to be spellings of one, with their counts.
 
     Two names belong together if they differ in articles, punctuation and `No.` only, or if both have at
     least six letters, the same consonants and mostly the same letters (Kristen, Kristin). Both are guesses
     for a person to look at; nothing is merged.
+
+    Args:
+        counts: name -> rows; no empty name.
     """
-    counts = Counter(d.speaker for d in drafts if d.speaker)
     groups: dict[str, list[str]] = {}
     for name in sorted(counts):
         groups.setdefault(_plain_name(name), []).append(name)
@@ -213,10 +231,6 @@ def spellings(drafts: Sequence[Draft]) -> list[list[tuple[str, int]]]:
                 names += groups.pop(other)
             if len(names) > 1:
                 found.append(sorted(((n, counts[n]) for n in names), key=lambda pair: (-pair[1], pair[0])))
-    variants = {name for group in found for name, _ in group}
-    for draft in drafts:
-        if draft.speaker in variants:
-            draft.flags.add("speaker_variant")
     return sorted(found, key=lambda group: (-sum(n for _, n in group), group))
 
 

@@ -112,7 +112,18 @@ def tally(
         splits: the splits to count.
         extra: the counts of the defects that are not flags.
     """
-    counted = Counter((flag, draft.split) for draft in drafts for flag in draft.flags)
+    return tally_flags(
+        Counter((flag, draft.split) for draft in drafts for flag in draft.flags), families, splits, extra
+    )
+
+
+def tally_flags(
+    counted: Counter[tuple[str, str]],
+    families: Iterable[Family],
+    splits: Sequence[str],
+    extra: Mapping[str, Mapping[str, int]],
+) -> dict[str, dict[str, int]]:
+    """The same from the counts of each flag and split."""
     looked_for = frozenset(families)
     counts: dict[str, dict[str, int]] = {}
     for name, defect in DEFECTS.items():

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
 
 from ..errors import InputError
 
-_BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _ESCAPED_BYTES = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,61 +57,121 @@ def parse(data: bytes, name: str, delimiter: str = ",", required: Sequence[str] 
         InputError: empty file, missing or doubled columns, a record with too few or too many fields, a
             broken quote, or a header without records.
     """
-    if not data.strip():
-        raise InputError(f"{name} is empty, expected a header and rows")
-    text, odd_lines = _decode(data, name)
-    nul = _stand_in(text) if "\0" in text else ""
-    if nul:
-        text = text.replace("\0", nul)
-    records = _records(text, name, delimiter)
-    columns = _header(records, name, delimiter, required)
-    rows: list[RawRow] = []
-    empty = 0
-    for line, last, values in records:
-        if not any(values):
-            empty += bool(values)
-            continue
-        if len(values) != len(columns):
-            raise InputError(
-                f"{name}:{line}: {len(values)} fields, expected {len(columns)} as in the header; "
-                "a quotation mark or a separator may be missing"
-            )
-        if nul:
-            values = [value.replace(nul, "\0") for value in values]
-        utf8 = not odd_lines or odd_lines.isdisjoint(range(line, last + 1))
-        rows.append(RawRow(line, values, utf8))
-    if not rows:
-        raise InputError(f"{name} has a header but no rows")
-    return RawTable(name, columns, tuple(rows), empty)
+    stream = RawStream(lambda: io.BytesIO(data), name, delimiter, required)
+    rows = tuple(stream.rows())
+    return RawTable(name, stream.columns, rows, stream.empty_rows)
 
 
-def _decode(data: bytes, name: str) -> tuple[str, set[int]]:
-    """The text, and the numbers of the lines that are not UTF-8."""
-    encoding = _BYTE_ORDER_MARKS.get(data[:2], "utf-8-sig")
-    try:
-        return data.decode(encoding), set()
-    except UnicodeDecodeError as error:
-        if encoding != "utf-8-sig":
-            raise InputError(f"{name} begins like {encoding} but is not: {error.reason}") from None
-    lines: list[str] = []
-    odd: set[int] = set()
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True), 1):
-        decoded = line.decode("utf-8", "surrogateescape")
-        latin = decoded.translate(_ESCAPED_BYTES)
-        if latin != decoded:
-            odd.add(number)
-        lines.append(latin)
-    return "".join(lines), odd
+class RawStream:
+    """The same, one row after the other; the file is gone through once before the first row is given.
+
+    Args:
+        open_file: opens the file anew, for bytes.
+        name, delimiter, required: see `parse`.
+
+    Attributes:
+        columns: those of the header.
+        empty_rows: records in which every field is empty, once all rows were read.
+
+    Raises:
+        InputError: empty file, missing or doubled columns.
+    """
+
+    def __init__(
+        self, open_file: Callable[[], BinaryIO], name: str, delimiter: str = ",", required: Sequence[str] = ()
+    ) -> None:
+        self._open, self._name, self._delimiter = open_file, name, delimiter
+        with open_file() as file:
+            look = _look(file)
+        if look.empty:
+            raise InputError(f"{name} is empty, expected a header and rows")
+        self._utf16, self._nul = look.utf16, ""
+        if look.nul:
+            self._nul = self._stand_in()
+        self.empty_rows = 0
+        with self._records(set()) as records:
+            self.columns = _header(records, name, delimiter, required)
+
+    def rows(self) -> Iterator[RawRow]:
+        """The records under the header.
+
+        Raises:
+            InputError: a record with too few or too many fields, a broken quote, no record at all, bytes
+                that are not UTF-16 where the file begins so.
+        """
+        name, nul, found, self.empty_rows = self._name, self._nul, False, 0
+        odd: set[int] = set()
+        with self._records(odd) as records:
+            _header(records, name, self._delimiter, ())
+            odd.clear()
+            for line, _, values in records:
+                utf8 = not odd
+                odd.clear()
+                if not any(values):
+                    self.empty_rows += bool(values)
+                    continue
+                if len(values) != len(self.columns):
+                    raise InputError(
+                        f"{name}:{line}: {len(values)} fields, expected {len(self.columns)} as in the "
+                        "header; a quotation mark or a separator may be missing"
+                    )
+                if nul:
+                    values = [value.replace(nul, "\0") for value in values]
+                found = True
+                yield RawRow(line, values, utf8)
+        if not found:
+            raise InputError(f"{name} has a header but no rows")
+
+    @contextmanager
+    def _records(self, odd: set[int]) -> Iterator[Iterator[tuple[int, int, list[str]]]]:
+        """First line, last line and fields of each record; `odd` gets the lines that are not UTF-8."""
+        with self._open() as file:
+            yield _records(self._lines(file, odd), self._name, self._delimiter)
+
+    def _lines(self, file: BinaryIO, odd: set[int]) -> Iterator[str]:
+        errors, encoding = ("strict", "utf-16") if self._utf16 else ("surrogateescape", "utf-8-sig")
+        nul = self._nul
+        try:
+            for number, line in enumerate(io.TextIOWrapper(file, encoding, errors, newline=""), 1):
+                if not line.isascii() and (latin := line.translate(_ESCAPED_BYTES)) != line:
+                    odd.add(number)
+                    line = latin
+                yield line.replace("\0", nul) if nul else line
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self._name} begins like utf-16 but is not: {error.reason}") from None
+
+    def _stand_in(self) -> str:
+        """A character that the text does not have; the csv module of Python 3.10 refuses NUL."""
+        left = set(map(chr, range(0xF0000, 0xFFFFD)))
+        with self._open() as file:
+            for line in self._lines(file, set()):
+                if not line.isascii():
+                    left.difference_update(line)
+        return min(left)
 
 
-def _stand_in(text: str) -> str:
-    """A character that the text does not have; the csv module of Python 3.10 refuses NUL."""
-    return next(c for c in map(chr, range(0xF0000, 0xFFFFD)) if c not in text)
+class _Look(NamedTuple):
+    empty: bool
+    nul: bool
+    utf16: bool
 
 
-def _records(text: str, name: str, delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
+def _look(file: BinaryIO) -> _Look:
+    """What has to be known of a file before its first row is read."""
+    block = file.read(_BLOCK)
+    utf16 = block[:2] in _BYTE_ORDER_MARKS
+    # UTF-16 is full of zero bytes.
+    empty, nul = True, utf16
+    while block and (empty or not nul):
+        empty = empty and not block.strip()
+        nul = nul or b"\0" in block
+        block = file.read(_BLOCK)
+    return _Look(empty, nul, utf16)
+
+
+def _records(lines: Iterable[str], name: str, delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
     """First line, last line and fields of each record."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:

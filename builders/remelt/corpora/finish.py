@@ -10,7 +10,7 @@ from . import corpus_checks, media, row_checks
 from .base import Corpus, CorpusInfo, Draft, by_split, official_order, pick_splits, refuse_duplicates
 from .defects import Family, tally
 
-_ROW_CHECKS: Mapping[Callable[[Draft], None], Family] = {
+ROW_CHECKS: Mapping[Callable[[Draft], None], Family] = {
     row_checks.times: "times",
     row_checks.text: "text",
     row_checks.speaker: "speakers",
@@ -82,7 +82,7 @@ def _check(
     families = reading.families
     counts: dict[str, Mapping[str, int]] = dict(reading.counts)
     findings: dict[str, int] = {}
-    for check, family in _ROW_CHECKS.items():
+    for check, family in ROW_CHECKS.items():
         for draft in drafts if family in families else ():
             check(draft)
     groups = corpus_checks.dialogues(drafts) if families & {"turns", "numbering"} else []
@@ -98,14 +98,24 @@ def _check(
         findings["several_speaker_names"] = len({d.speaker for d in drafts if "several_speakers" in d.flags})
         variants = corpus_checks.spellings(drafts)
         findings["speaker_variant_groups"] = len(variants)
-        if variants:
-            notes.append(f"Speaker names that may be spellings of one name: {_listed(variants)}.")
+        notes += variant_notes(variants)
     if "media" in families:
         media.check(reading.folder, drafts)
     mended = sum(draft.text_repaired is not None for draft in drafts)
-    if mended:
-        notes.append(f"Rows with broken encoding: {mended:,}; text is kept, text_repaired holds it mended.")
+    notes += mended_notes(mended)
     return counts, findings
+
+
+def variant_notes(variants: Sequence[Sequence[tuple[str, int]]]) -> list[str]:
+    """What is said of names that may be spellings of one."""
+    return [f"Speaker names that may be spellings of one name: {_listed(variants)}."] if variants else []
+
+
+def mended_notes(rows: int) -> list[str]:
+    """What is said of rows whose text was mended."""
+    if not rows:
+        return []
+    return [f"Rows with broken encoding: {rows:,}; text is kept, text_repaired holds it mended."]
 
 
 def _listed(variants: Sequence[Sequence[tuple[str, int]]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -96,34 +96,95 @@ def load(
     Raises:
         InputError: no table, a mapped column that is not there, or rows without a safe and unique key.
     """
-    mapping = mapping or TableMapping()
-    layout = table_layout.find(source, mapping)
-    info = replace(
-        INFO,
-        name=safe_name(name or mapping.name or INFO.name),
-        licence=mapping.licence or INFO.licence,
-        homepage=mapping.homepage,
-        citation=mapping.citation,
-    )
-    notes = list(layout.notes)
-    drafts: list[Draft] = []
-    fields: set[str] = set()
-    hashes: dict[str, str] = {}
-    for path, split in layout.files:
-        table = open_table(layout.folder / path, path)
-        columns = _columns(path, table, mapping)
-        fields |= columns.keys()
-        hashes[path] = sha256(layout.folder / path)
-        names = {**table.class_names, **layout.class_names}
-        one = _Source(info.name, layout.folder, columns, names, frozenset(mapping.labels), split)
-        drafts += [_row(one, record) for record in table.records(list(columns.values()))]
-        notes += table.notes
+    tables = Tables(source, mapping, name)
+    drafts = list(tables.drafts())
     if not drafts:
         raise InputError(f"{source} has no rows")
-    if all(split is None for _, split in layout.files) and "split" not in fields:
-        notes.append("Neither a file name nor a column says the split: all rows are 'train'.")
-    notes += _clips(layout.folder, drafts, fields)
-    return finish(Reading(info, layout.folder, drafts, hashes, _families(fields), tuple(notes)), splits)
+    there = {file.path for file in media.walk(tables.folder)} if tables.has_clips else frozenset()
+    for draft in drafts if tables.has_clips else ():
+        if not (draft.clip in there or is_clip(tables.folder, draft.clip)):
+            draft.clip = None
+            draft.flags.add("clip_missing")
+    notes = tables.notes(any(draft.clip is not None for draft in drafts))
+    reading = Reading(tables.info, tables.folder, drafts, tables.hashes(), tables.families, notes)
+    return finish(reading, splits)
+
+
+class Tables:
+    """The tables of a corpus: what is known before their rows are read, and the rows.
+
+    Args:
+        source, mapping, name: see `load`.
+
+    Attributes:
+        info: of the corpus.
+        folder: what paths are relative to.
+        fields: those that any of the files has a column for.
+        families: the defects to look for.
+
+    Raises:
+        InputError: no table, or a mapped column that is not there.
+    """
+
+    def __init__(self, source: Path, mapping: TableMapping | None, name: str | None) -> None:
+        mapping = mapping or TableMapping()
+        layout = table_layout.find(source, mapping)
+        self.info = replace(
+            INFO,
+            name=safe_name(name or mapping.name or INFO.name),
+            licence=mapping.licence or INFO.licence,
+            homepage=mapping.homepage,
+            citation=mapping.citation,
+        )
+        self.folder = layout.folder
+        self._layout = layout
+        self._tables: list[tuple[_Source, Table]] = []
+        self.fields: set[str] = set()
+        for path, split in layout.files:
+            table = open_table(layout.folder / path, path)
+            columns = _columns(path, table, mapping)
+            self.fields |= columns.keys()
+            names = {**table.class_names, **layout.class_names}
+            one = _Source(self.info.name, layout.folder, columns, names, frozenset(mapping.labels), split)
+            self._tables.append((one, table))
+        self.families = _families(self.fields)
+
+    @property
+    def has_clips(self) -> bool:
+        """Whether a column says what the clips are."""
+        return "clip" in self.fields
+
+    def drafts(self) -> Iterator[Draft]:
+        """All rows, file by file; clips are not looked for.
+
+        Raises:
+            InputError: a file that is not what its ending says, or a row without a safe key.
+        """
+        for source, table in self._tables:
+            for record in table.records(list(source.columns.values())):
+                yield _row(source, record)
+
+    def hashes(self) -> dict[str, str]:
+        """File -> sha256."""
+        return {path: sha256(self.folder / path) for path, _ in self._layout.files}
+
+    def notes(self, some_clip: bool) -> tuple[str, ...]:
+        """What was taken for granted; complete once all rows were read.
+
+        Args:
+            some_clip: whether any clip was found.
+        """
+        notes = [*self._layout.notes, *(note for _, table in self._tables for note in table.notes)]
+        if all(split is None for _, split in self._layout.files) and "split" not in self.fields:
+            notes.append("Neither a file name nor a column says the split: all rows are 'train'.")
+        if self.has_clips and not some_clip:
+            notes.append("No clip was found: sound that is stored inside a table is not read.")
+        return tuple(notes)
+
+
+def is_clip(folder: Path, clip: str | None) -> bool:
+    """Whether a row's clip is a file."""
+    return clip is not None and (folder / clip).is_file()
 
 
 def _columns(path: str, table: Table, mapping: TableMapping) -> dict[str, str]:
@@ -233,18 +294,3 @@ def _clip(source: _Source, record: Record) -> str | None:
     if path.is_absolute() or ".." in path.parts or "\0" in value:
         raise InputError(f"{record.place}: bad clip {value!r}, expected a path below {source.folder}")
     return path.as_posix()
-
-
-def _clips(folder: Path, drafts: Iterable[Draft], fields: Iterable[str]) -> list[str]:
-    """Flags clips that are not there."""
-    if "clip" not in frozenset(fields):
-        return []
-    there = {file.path for file in media.walk(folder)}
-    for draft in drafts:
-        if draft.clip is not None and draft.clip not in there and not (folder / draft.clip).is_file():
-            draft.clip = None
-        if draft.clip is None:
-            draft.flags.add("clip_missing")
-    if all(draft.clip is None for draft in drafts):
-        return ["No clip was found: sound that is stored inside a table is not read."]
-    return []

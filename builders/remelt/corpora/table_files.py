@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, bad_value
-from .base import read_bytes
-from .delimited import parse
+from .base import open_bytes
+from .delimited import RawStream
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow")
+_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,20 @@ class Record:
 
 @dataclass(frozen=True)
 class Table:
-    """A file whose columns are known and whose rows can be read.
+    """A file whose columns are known and whose rows can be read, one after the other.
 
     Attributes:
         columns: their names.
-        records: gives the rows with (at least) the wanted columns.
+        records: gives the rows with (at least) the wanted columns; raises InputError where the file is not
+            what its ending says.
         class_names: column -> label names, where the file holds numbers for them.
-        notes: what was taken for granted.
+        notes: what was taken for granted; all of it once the rows were read.
     """
 
     columns: tuple[str, ...]
     records: Callable[[Collection[str]], Iterator[Record]]
     class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
 
 
 def open_table(path: Path, name: str) -> Table:
@@ -63,84 +65,108 @@ def open_table(path: Path, name: str) -> Table:
 
 
 def _delimited(path: Path, name: str) -> Table:
-    data = read_bytes(path)
-    delimiter, notes = ("\t" if path.suffix.lower() == ".tsv" else ","), []
-    header = data.lstrip().split(b"\n", 1)[0]
-    if delimiter == "," and b"," not in header and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    notes: list[str] = []
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    header = _header(path)
+    if delimiter == "," and b"," not in header and not header.startswith((b"\xff\xfe", b"\xfe\xff")):
         delimiter = ";" if b";" in header else "\t" if b"\t" in header else ","
         if delimiter != ",":
             notes.append(f"{name}: fields are separated by {delimiter!r}, not by commas.")
-    table = parse(data, name, delimiter)
-    if table.empty_rows:
-        notes.append(f"{name}: {table.empty_rows} rows without any value were left out.")
+    stream = RawStream(partial(open_bytes, path), name, delimiter)
 
     def records(wanted: Collection[str]) -> Iterator[Record]:
-        places = [(column, table.columns.index(column)) for column in wanted]
-        for row in table.rows:
+        places = [(column, stream.columns.index(column)) for column in wanted]
+        for row in stream.rows():
             values = {column: row.values[place] for column, place in places}
             yield Record(f"{name}:{row.line}", values, row.utf8)
+        if stream.empty_rows:
+            notes.append(f"{name}: {stream.empty_rows} rows without any value were left out.")
 
-    return Table(table.columns, records, notes=tuple(notes))
+    return Table(stream.columns, records, notes=notes)
+
+
+def _header(path: Path) -> bytes:
+    """The first line that is not empty, with the file's byte order mark where it has one."""
+    with open_bytes(path) as file:
+        for line in file:
+            if line.strip():
+                return line
+    return b""
 
 
 def _json_lines(path: Path, name: str) -> Table:
-    lines = []
     columns: dict[str, None] = {}
-    for number, line in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if not line.strip():
-            continue
-        place = f"{name}:{number}"
-        try:
-            values = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise InputError(f"{place}: not UTF-8, as JSON must be ({error.reason})") from None
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise InputError(f"{place}: not a JSON line ({error})") from None
-        if not isinstance(values, dict):
-            raise InputError(f"{place}: expected a JSON object, found {type(values).__name__}")
-        columns.update(dict.fromkeys(values))
-        lines.append(Record(place, values))
-    if not lines:
+    for record in _json_records(path, name):
+        columns.update(dict.fromkeys(record.values))
+    if not columns and next(_json_records(path, name), None) is None:
         raise InputError(f"{name} is empty, expected a JSON object on each line")
-    return Table(tuple(columns), lambda wanted: iter(lines))
+    return Table(tuple(columns), lambda wanted: _json_records(path, name))
+
+
+def _json_records(path: Path, name: str) -> Iterator[Record]:
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, 1):
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if not line.strip():
+                continue
+            place = f"{name}:{number}"
+            try:
+                values = json.loads(line.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                raise InputError(f"{place}: not UTF-8, as JSON must be ({error.reason})") from None
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise InputError(f"{place}: not a JSON line ({error})") from None
+            if not isinstance(values, dict):
+                raise InputError(f"{place}: expected a JSON object, found {type(values).__name__}")
+            yield Record(place, values)
 
 
 def _arrow(path: Path, name: str) -> Table:
     import pyarrow
     import pyarrow.parquet
 
-    read: Callable[[Collection[str]], Any]
+    kind = path.suffix[1:]
+    batches = _parquet_batches if path.suffix.lower() == ".parquet" else _stream_batches
     try:
-        if path.suffix.lower() == ".parquet":
+        if batches is _parquet_batches:
             schema = pyarrow.parquet.read_schema(path)
-            read = partial(_read_parquet, path)
         else:
-            with pyarrow.memory_map(str(path)) as file, pyarrow.ipc.open_stream(file) as stream:
+            with pyarrow.OSFile(str(path)) as file, pyarrow.ipc.open_stream(file) as stream:
                 schema = stream.schema
-                table = stream.read_all()
-            read = partial(_select, table)
     except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"{name} cannot be read as {path.suffix[1:]}: {error}") from None
+        raise InputError(f"{name} cannot be read as {kind}: {error}") from None
 
     def records(wanted: Collection[str]) -> Iterator[Record]:
+        number = 0
         try:
-            columns = read(wanted).to_pydict()
+            for batch in batches(path, list(wanted)):
+                columns = batch.to_pydict()
+                for row in zip(*columns.values(), strict=True):
+                    number += 1
+                    yield Record(f"{name}:{number}", dict(zip(columns, row, strict=True)))
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{name} cannot be read as {path.suffix[1:]}: {error}") from None
-        for number, row in enumerate(zip(*columns.values(), strict=True), 1):
-            yield Record(f"{name}:{number}", dict(zip(columns, row, strict=True)))
+            raise InputError(f"{name} cannot be read as {kind}: {error}") from None
 
     return Table(tuple(schema.names), records, _class_names(schema.metadata or {}))
 
 
-def _read_parquet(path: Path, wanted: Collection[str]) -> Any:
+def _parquet_batches(path: Path, wanted: Sequence[str]) -> Iterator[Any]:
     import pyarrow.parquet
 
-    return pyarrow.parquet.read_table(path, columns=list(wanted), partitioning=None)
+    with pyarrow.parquet.ParquetFile(path) as file:
+        yield from file.iter_batches(_AT_ONCE, columns=wanted)
 
 
-def _select(table: Any, wanted: Collection[str]) -> Any:
-    return table.select(list(wanted))
+def _stream_batches(path: Path, wanted: Sequence[str]) -> Iterator[Any]:
+    import pyarrow
+
+    # A file that is mapped into memory counts as memory once it was read.
+    with pyarrow.OSFile(str(path)) as file, pyarrow.ipc.open_stream(file) as stream:
+        for batch in stream:
+            chosen = batch.select(wanted)
+            for start in range(0, chosen.num_rows, _AT_ONCE):
+                yield chosen.slice(start, _AT_ONCE)
 
 
 def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, Sequence[str]]:
