@@ -27,13 +27,13 @@ def test_values_against_a_plain_count() -> None:
 
 def test_largest_group_first_and_unknown_last() -> None:
     zero = np.zeros(7, dtype=np.int64)
-    found = groups.by_size(["b", "a", "c", "c", None, None, None], zero, zero)
+    found = groups.by_size(groups.by_value(["b", "a", "c", "c", None, None, None], zero, zero))
     assert [g.value for g in found] == ["c", "a", "b", None]
 
 
 def test_seasons_in_numerical_order() -> None:
     zero = np.zeros(5, dtype=np.int64)
-    found = groups.by_number([10, "2", "pilot", None, 1], zero, zero)
+    found = groups.by_number(groups.by_value([10, "2", "pilot", None, 1], zero, zero))
     assert [g.value for g in found] == ["1", "2", "10", "pilot", None]
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from .build_info import BuildInfo
+from .build_info import BuildInfo, LeftOut
 from .dataset import Table
 
 if TYPE_CHECKING:
     from .findings import Scope
+    from .streamed import Streamed
 
 SMALL = 20
 
 
 def caveats(
-    table: Table, overall: Scope, splits: Mapping[str, Scope], build: BuildInfo | None
+    table: Table | Streamed, overall: Scope, splits: Mapping[str, Scope], build: BuildInfo | None
 ) -> tuple[str, ...]:
     """Everything that limits what the numbers say, most general first."""
     found = [
@@ -32,7 +33,7 @@ def caveats(
             if ids
         ]
     elif build is not None:
-        found += [*_annotation(build), *_sums(table, build)]
+        found += [*_annotation(build), *_sums(splits, build)]
     return tuple(dict.fromkeys(found))
 
 
@@ -84,7 +85,7 @@ def _annotation(build: BuildInfo) -> Iterator[str]:
             "after that only the published replies can be checked."
         )
     yield from (str(n) for n in build.get("annotator", "notices") or ())
-    quarantined = sum(1 for row in build.dropped if row.stage == "annotation")
+    quarantined = sum(left.stages["annotation"] for left in build.left_out.values())
     if quarantined:
         yield (
             f"{quarantined:,} rows without a usable answer are quarantined and not in the matrix; "
@@ -97,22 +98,22 @@ def _annotation(build: BuildInfo) -> Iterator[str]:
     yield from (str(n) for n in build.get("voice", "notes") or ())
 
 
-def _sums(table: Table, build: BuildInfo) -> Iterator[str]:
+def _sums(splits: Mapping[str, Scope], build: BuildInfo) -> Iterator[str]:
     """Where the manifest, the data and the dropped rows do not tell the same story."""
     counts = build.get("counts") or {}
     for split, said in counts.items() if isinstance(counts, Mapping) else ():
-        kept = table.split.count(split)
-        gone = [row for row in build.dropped if row.split == split]
+        kept = splits[split].rows if split in splits else 0
+        gone = build.left_out.get(split, LeftOut())
         found = {
             "kept": kept,
-            "dropped": sum(1 for row in gone if row.stage == "selection"),
-            "quarantined": sum(1 for row in gone if row.stage == "annotation"),
-            "unresolved": sum(1 for row in gone if row.stage == "resolution"),
+            "dropped": gone.stages["selection"],
+            "quarantined": gone.stages["annotation"],
+            "unresolved": gone.stages["resolution"],
         }
         if not build.has_dropped:
             found = {"kept": kept}
         else:
-            found["input"] = kept + len(gone)
+            found["input"] = kept + gone.rows
         for key, value in found.items():
             if said.get(key) is not None and said[key] != value:
                 yield (

@@ -134,7 +134,7 @@ def _from_corpus(
     root = folders[0].resolve()
     missing = unreadable = 0
     rows = [wanted for wanted in rows if wanted.clip]
-    cuts = read_cuts(out) if rows else {}
+    cuts = read_cuts(out, {wanted.id for wanted in rows}) if rows else {}
     for wanted in rows:
         path = (root / str(wanted.clip)).resolve()
         kind = KINDS.get(path.suffix.lower())

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import InputError, bad_value
 from .files import Columns, read
+from .layout import AFTER, BEFORE, REPAIRED, Layout, lay_out, layout_of, role, seconds, side, text_columns
 from .matrix import Codes
-from .voice_columns import SECONDS, SHOWN_ELSEWHERE, VoiceRows, voice_rows
+from .voice_columns import VoiceRows, voice_rows
 
-BEFORE = "original_label"
-AFTER = "label"
-MAX_LABELS = 100
-
-ROLES: Mapping[str, tuple[str, ...]] = {
-    "id": ("id", "key", "filename", "file"),
-    "speaker": ("speaker", "speakerid", "character", "actor"),
-    "text": ("textrepaired", "text", "utterance", "transcript", "transcription", "sentence"),
-    "season": ("season",),
-    "duration": ("duration",),
-    "start": ("start", "starttime"),
-    "end": ("end", "endtime"),
-    "clip": ("clip",),
-    "flags": ("flags",),
-    "character_match": ("charactermatch",),
-    "annotator": ("annotator",),
-}
-_UNSHOWN = ("dialogueid", "utteranceid", "episode", "changed", "split", "text", "textrepaired", "srno")
-_CLOCK = re.compile(r"\s*(\d+):(\d{1,2}):(\d{1,2})(?:[.,](\d+))?\s*")
+# A name for the label of the other dataset that no column of this one has.
+_OTHER = "\0"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,14 +61,9 @@ class Table:
     def __len__(self) -> int:
         return len(self.ids)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Side:
-    """One label column with its class names (empty unless it is a ClassLabel column)."""
-
-    name: str
-    values: list[Any]
-    class_names: tuple[str, ...]
+    def batches(self) -> Iterator[Table]:
+        """All rows at once, as `streamed.Streamed` gives some at a time."""
+        yield self
 
 
 def read_table(
@@ -104,8 +80,7 @@ def read_table(
         InputError: unreadable, or a column that is not there; the message names the columns.
     """
     columns = read(path, order)
-    sides = (_side(columns, path, before or BEFORE), _side(columns, path, after or AFTER))
-    return _table(path.name or path.resolve().name, columns, sides, {s.name for s in sides})
+    return rows_of(layout_of(path, columns, before, after), columns)
 
 
 def join_tables(
@@ -120,7 +95,7 @@ def join_tables(
         InputError: no id column, an id twice, or no id in common.
     """
     a, b = read(left, order), read(right)
-    first, second = _side(a, left, before or AFTER), _side(b, right, after or AFTER)
+    first, second = side(a, left, before or AFTER), side(b, right, after or AFTER)
     keys_a, keys_b = _keys(a, left), _keys(b, right)
     where = {key: row for row, key in enumerate(keys_b)}
     rows = [(i, where[key]) for i, key in enumerate(keys_a) if key in where]
@@ -133,21 +108,23 @@ def join_tables(
     if names[0] == names[1]:
         names = (str(left), str(right))
     matched = Columns(
-        {n: [v[i] for i, _ in rows] for n, v in a.values.items()},
+        {
+            **{n: [v[i] for i, _ in rows] for n, v in a.values.items()},
+            _OTHER: [b.values[second.column][j] for _, j in rows],
+        },
         a.class_names,
         [a.split[i] for i, _ in rows],
         a.splits,
     )
     chosen = (
-        _Side(f"{first.name} ({names[0]})", [first.values[i] for i, _ in rows], first.class_names),
-        _Side(f"{second.name} ({names[1]})", [second.values[j] for _, j in rows], second.class_names),
+        replace(first, name=f"{first.name} ({names[0]})"),
+        replace(second, column=_OTHER, name=f"{second.name} ({names[1]})"),
     )
-    table = _table(" / ".join(names), matched, chosen, {first.name, BEFORE})
+    layout = lay_out(" / ".join(names), matched, chosen, {first.column, BEFORE, _OTHER})
     known = set(keys_a)
-    further = {
-        f"{names[1]}: {name}": [values[j] for _, j in rows]
-        for name, values in _fields(b, {second.name, BEFORE}).items()
-    }
+    others = (name for name in text_columns(b, {second.column, BEFORE}))
+    further = {f"{names[1]}: {name}": [_text(b.values[name][j]) for _, j in rows] for name in others}
+    table = rows_of(layout, matched)
     return replace(
         table,
         fields={**table.fields, **further},
@@ -159,39 +136,8 @@ def join_tables(
     )
 
 
-def seconds(value: object) -> float | None:
-    """A number of seconds from a number or a clock time; None where it is neither.
-
-    >>> seconds("00:16:21,731"), seconds("2.5"), seconds(3), seconds("soon")
-    (981.731, 2.5, 3.0, None)
-    """
-    if isinstance(value, (int, float)):
-        number = float(value)
-    elif isinstance(value, str):
-        clock = _CLOCK.fullmatch(value)
-        if clock:
-            hours, minutes, secs, part = clock.groups()
-            return round(int(hours) * 3600 + int(minutes) * 60 + float(f"{secs}.{part or 0}"), 6)
-        try:
-            number = float(value)
-        except ValueError:
-            return None
-    else:
-        return None
-    return number if np.isfinite(number) else None
-
-
-def _side(columns: Columns, path: Path, name: str) -> _Side:
-    if name not in columns.values:
-        raise InputError(f"{path}: {bad_value('column', name, columns.values)}")
-    values = columns.values[name]
-    if values and isinstance(next((v for v in values if v is not None), ""), list):
-        raise InputError(f"{path}: column {name!r} holds lists; a label column has one label per row")
-    return _Side(name, values, columns.class_names.get(name, ()))
-
-
 def _keys(columns: Columns, path: Path) -> list[str]:
-    name = _role(columns, "id")
+    name = role(columns.names, "id")
     if name is None:
         raise InputError(f"{path}: {bad_value('id column', None, columns.values)} to join by")
     keys = [str(v) for v in columns.values[name]]
@@ -204,111 +150,67 @@ def _keys(columns: Columns, path: Path) -> list[str]:
     return keys
 
 
-def _table(name: str, columns: Columns, sides: tuple[_Side, _Side], used: set[str]) -> Table:
+def rows_of(layout: Layout, columns: Columns, first: int = 0) -> Table:
+    """Rows of a dataset.
+
+    Args:
+        layout: what is known of the dataset as a whole.
+        columns: all of its rows, or some; what stands in no column here is unknown.
+        first: how many rows stand before these.
+    """
     size = len(columns)
-    labels, codes, notes = _encode(sides)
-    id_name = _role(columns, "id")
-    ids = (
-        [f"row {i}" for i in range(1, size + 1)]
-        if id_name is None
-        else [str(v) for v in columns.values[id_name]]
-    )
+    before, after = (layout.encode(columns.values[side.column]) for side in layout.sides)
+    name = layout.role("id")
     return Table(
-        name=name,
-        before_name=sides[0].name,
-        after_name=sides[1].name,
-        labels=labels,
+        name=layout.name,
+        before_name=layout.before_name,
+        after_name=layout.after_name,
+        labels=layout.labels,
         splits=columns.splits,
-        ids=ids,
+        ids=[f"row {first + i}" for i in range(1, size + 1)]
+        if name is None
+        else [str(v) for v in _values(columns, name)],
         split=columns.split,
-        before=codes[0],
-        after=codes[1],
-        speakers=[None if v is None or v == "" else str(v) for v in _values(columns, "speaker")],
-        texts=_texts(columns),
-        seasons=_values(columns, "season"),
-        durations=_durations(columns),
-        fields=_fields(columns, used),
-        flags=[tuple(str(f) for f in v) if isinstance(v, list) else () for v in _values(columns, "flags")],
-        matches=[v if isinstance(v, bool) else None for v in _values(columns, "character_match")],
-        clips=[v if isinstance(v, str) and v else None for v in _values(columns, "clip")],
-        notes=notes,
+        before=before,
+        after=after,
+        speakers=[None if v is None or v == "" else str(v) for v in _values(columns, layout.role("speaker"))],
+        texts=_texts(columns, layout),
+        seasons=_values(columns, layout.role("season")),
+        durations=_durations(columns, layout),
+        fields={n: [_text(v) for v in columns.values[n]] for n in layout.fields if n in columns.values},
+        flags=[
+            tuple(str(f) for f in v) if isinstance(v, list) else ()
+            for v in _values(columns, layout.role("flags"))
+        ],
+        matches=[
+            v if isinstance(v, bool) else None for v in _values(columns, layout.role("character_match"))
+        ],
+        clips=[_text(v) for v in _values(columns, layout.role("clip"))],
+        notes=layout.notes,
         voice=voice_rows(columns.values, size),
     )
 
 
-def _encode(sides: tuple[_Side, _Side]) -> tuple[tuple[str, ...], tuple[Codes, Codes], tuple[str, ...]]:
-    folded = [[_fold(v) for v in side.values] for side in sides]
-    named = [_fold(n) for side in reversed(sides) for n in side.class_names]
-    order = list(dict.fromkeys(n for n in named if n is not None))
-    seen = {v for column in folded for v in column if v is not None}
-    labels = (*order, *sorted(seen - set(order)))
-    for side, column in zip(sides, folded, strict=True):
-        different = len(set(column))
-        if different > MAX_LABELS:
-            raise InputError(
-                f"Column {side.name!r} has {different} different values; "
-                f"a label column has at most {MAX_LABELS}"
-            )
-    index: dict[str | None, int] = {None: -1, **{label: i for i, label in enumerate(labels)}}
-    first, second = (np.array([index[v] for v in column], dtype=np.int64) for column in folded)
-    notes = []
-    for side, column in zip(sides, folded, strict=True):
-        spellings = {str(v) for v, f in zip(side.values, column, strict=True) if f not in (None, v)}
-        if spellings:
-            notes.append(
-                f"Labels of {side.name} were compared in lower case and without spaces around them "
-                f"({len(spellings)} spellings, such as {min(spellings)!r})."
-            )
-    return labels, (first, second), tuple(notes)
+def _values(columns: Columns, name: str | None) -> list[Any]:
+    missing: list[Any] = [None] * len(columns)
+    return missing if name is None else columns.values.get(name, missing)
 
 
-def _fold(value: object) -> str | None:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return None
-    return str(value).strip().casefold() or None
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
-def _role(columns: Columns, role: str) -> str | None:
-    plain: dict[str, str] = {}
-    for name in columns.values:
-        plain.setdefault(_plain(name), name)
-    return next((plain[n] for n in ROLES[role] if n in plain), None)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
-def _values(columns: Columns, role: str) -> list[Any]:
-    name = _role(columns, role)
-    return [None] * len(columns) if name is None else columns.values[name]
-
-
-def _texts(columns: Columns) -> list[str]:
+def _texts(columns: Columns, layout: Layout) -> list[str]:
     """The words to count and show: the repaired copy where there is one."""
-    repaired = columns.values.get("text_repaired")
-    if repaired is None or "text" not in columns.values:
-        return ["" if v is None else str(v) for v in _values(columns, "text")]
-    return [str(b if a is None else a or "") for a, b in zip(repaired, columns.values["text"], strict=True)]
+    if not layout.repaired:
+        return ["" if v is None else str(v) for v in _values(columns, layout.role("text"))]
+    repaired, texts = (_values(columns, name) for name in REPAIRED)
+    return [str(b if a is None else a or "") for a, b in zip(repaired, texts, strict=True)]
 
 
-def _durations(columns: Columns) -> list[float | None]:
-    own = [seconds(v) for v in _values(columns, "duration")]
-    if any(v is not None for v in own):
-        return own
-    starts, ends = _values(columns, "start"), _values(columns, "end")
-    pairs = ((seconds(a), seconds(b)) for a, b in zip(starts, ends, strict=True))
-    stamped = [None if a is None or b is None else round(b - a, 3) for a, b in pairs]
-    if SECONDS in columns.values and not any(v is not None for v in stamped):
-        return [seconds(v) for v in columns.values[SECONDS]]
-    return stamped
-
-
-def _fields(columns: Columns, used: Iterable[str]) -> dict[str, list[str | None]]:
-    taken = {*used, *SHOWN_ELSEWHERE, *(_role(columns, role) for role in ROLES)}
-    found = {}
-    for name, values in columns.values.items():
-        if name in taken or _plain(name) in _UNSHOWN or not any(isinstance(v, str) and v for v in values):
-            continue
-        found[name] = [v if isinstance(v, str) and v else None for v in values]
-    return found
+def _durations(columns: Columns, layout: Layout) -> list[float | None]:
+    found = [[seconds(v) for v in _values(columns, name)] for name in layout.timed_by]
+    if len(found) == 1:
+        return found[0]
+    starts, ends = found
+    return [None if a is None or b is None else round(b - a, 3) for a, b in zip(starts, ends, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,15 @@ class Columns:
     def __len__(self) -> int:
         return len(self.split)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns in order of appearance."""
+        return tuple(self.values)
+
+    def batches(self, wanted: Collection[str]) -> Iterator[Columns]:
+        """All rows at once, as `batches.Batches` gives some at a time."""
+        yield self
+
 
 @dataclass(slots=True)
 class _Parts:
@@ -55,10 +64,9 @@ class _Parts:
         for name in {**self.values, **columns}:
             column = self.values.setdefault(name, [None] * have)
             column.extend(columns.get(name, [None] * rows))
-        named = columns.get("split")
-        new = [split] * rows if named is None else [split if not v else str(v) for v in named]
+        new = row_splits(columns, split, rows)
         self.split.extend(new)
-        for name in dict.fromkeys([split, *new] if named is None else new):
+        for name in dict.fromkeys(new if "split" in columns else [split]):
             if name not in self.splits:
                 self.splits.append(name)
 
@@ -77,9 +85,9 @@ def read(path: Path, order: Sequence[str] = ()) -> Columns:
     if not path.exists():
         raise InputError(f"There is no file or folder {path}")
     parts = _Parts()
-    for file, split in _files(path):
+    for file, split in label_files(path):
         _read_file(file, split, parts)
-    splits = _in_order(parts.splits, order)
+    splits = in_order(parts.splits, order)
     return Columns(parts.values, parts.class_names, parts.split, splits)
 
 
@@ -93,17 +101,43 @@ def read_parquet(path: Path, columns: Iterable[str] | None = None) -> tuple[pa.T
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
             wanted = set(schema.names) if columns is None else set(columns)
-            names = [f.name for f in schema if f.name in wanted and _plain(f.type)]
-            table = file.read(columns=names)
+            table = file.read(columns=[name for name in plain_names(schema) if name in wanted])
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {error}") from None
-    return table, _features(schema)
+    return table, features_of(schema)
 
 
 def parquet_files(path: Path) -> list[Path]:
     """The Parquet files that `read` reads, in its order; none where it reads files of another kind too."""
-    files = [file for file, _ in _files(path)]
+    files = [file for file, _ in label_files(path)]
     return files if all(file.suffix.lower() == ".parquet" for file in files) else []
+
+
+def plain_names(schema: pa.Schema) -> list[str]:
+    """The columns that are neither binary nor nested, but for lists of texts."""
+    return [field.name for field in schema if _plain(field.type)]
+
+
+def class_names_of(features: Mapping[str, Any], names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The names of the classes of those columns that are ClassLabels."""
+    found = {}
+    for name, feature in features.items():
+        if name in names and isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
+            found[name] = tuple(str(n) for n in feature.get("names") or ())
+    return found
+
+
+def merge_names(known: dict[str, tuple[str, ...]], further: Mapping[str, tuple[str, ...]]) -> None:
+    """Adds the class names of another file to those known."""
+    for name, names in further.items():
+        old = known.get(name, ())
+        known[name] = (*old, *(n for n in names if n not in old))
+
+
+def row_splits(columns: Mapping[str, list[Any]], split: str, rows: int) -> list[str]:
+    """The split of each row: what its column `split` says, else the file's."""
+    named = columns.get("split")
+    return [split] * rows if named is None else [split if not v else str(v) for v in named]
 
 
 def _plain(kind: pa.DataType) -> bool:
@@ -115,7 +149,8 @@ def _plain(kind: pa.DataType) -> bool:
     return not (binary or pa.types.is_nested(kind))
 
 
-def _features(schema: pa.Schema) -> dict[str, Any]:
+def features_of(schema: pa.Schema) -> dict[str, Any]:
+    """The Hugging Face features that a file names; none where it names none."""
     text = (schema.metadata or {}).get(b"huggingface")
     if text is None:
         return {}
@@ -126,7 +161,12 @@ def _features(schema: pa.Schema) -> dict[str, Any]:
     return features if isinstance(features, dict) else {}
 
 
-def _files(path: Path) -> list[tuple[Path, str]]:
+def label_files(path: Path) -> list[tuple[Path, str]]:
+    """The files that `read` reads, each with its split.
+
+    Raises:
+        InputError: none is there, or the card names them unreadably.
+    """
     if path.is_file():
         if path.suffix.lower() not in SUFFIXES:
             raise InputError(f"Bad file {str(path)!r}, expected one of {list(SUFFIXES)!r}")
@@ -201,12 +241,9 @@ def _read_file(path: Path, split: str, parts: _Parts) -> None:
     if suffix == ".parquet":
         table, features = read_parquet(path)
         columns = {n: table.column(n).to_pylist() for n in table.column_names}
-        for name, feature in features.items():
-            if name in columns and isinstance(feature, dict) and feature.get("_type") == "ClassLabel":
-                names = tuple(str(n) for n in feature.get("names") or ())
-                columns[name] = decode(columns[name], names, path, name)
-                old = parts.class_names.get(name, ())
-                parts.class_names[name] = (*old, *(n for n in names if n not in old))
+        classes = class_names_of(features, columns)
+        columns |= {name: decode(columns[name], names, path, name) for name, names in classes.items()}
+        merge_names(parts.class_names, classes)
         parts.add(columns, split, table.num_rows)
         return
     try:
@@ -284,7 +321,8 @@ def _json(path: Path, lines: Iterable[str]) -> tuple[dict[str, list[Any]], int]:
     return {name: [row.get(name) for row in rows] for name in names}, len(rows)
 
 
-def _in_order(splits: Sequence[str], order: Sequence[str]) -> tuple[str, ...]:
+def in_order(splits: Iterable[str], order: Sequence[str]) -> tuple[str, ...]:
+    """The splits in the order given, otherwise train, dev, test, others by name."""
     customary = [*order, *(w for w in SPLIT_WORDS if w not in order)]
 
     def rank(split: str) -> tuple[int, str]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from . import groups as by
 from .build_info import BuildInfo
 from .caveats import caveats
 from .dataset import Table
@@ -20,7 +16,6 @@ from .matrix import (
     ChangeMatrix,
     LabelChange,
     Rate,
-    change_matrix,
     distribution,
     entropy,
     label_changes,
@@ -30,6 +25,8 @@ from .options import AuditOptions
 from .panel import Panel
 from .reference import Reference, compare
 from .sound import Sound, find_sound
+from .streamed import Streamed
+from .tally import CountedRows, Tally
 
 FORMAT = 1
 
@@ -151,65 +148,61 @@ class Findings:
         }
 
 
-def find(table: Table, build: BuildInfo | None, options: AuditOptions, folder: Path) -> Findings:
+def find(table: Table | Streamed, build: BuildInfo | None, options: AuditOptions, folder: Path) -> Findings:
     """Computes everything; writes nothing."""
-    names = np.array(table.split, dtype=object)
-    splits = {name: _scope(table, name, np.flatnonzero(names == name), options) for name in table.splits}
-    overall = _scope(table, OVERALL, np.arange(len(table)), options)
+    edges = (options.duration_edges, options.word_edges)
+    whole = Tally(len(table.labels), *edges)
+    tallies = {name: Tally(len(table.labels), *edges) for name in table.splits}
+    for batch in table.batches():
+        rows = CountedRows.of(batch)
+        whole.add(rows)
+        for name, own in rows.by_split():
+            tallies[name].add(own)
+    splits = {name: _scope(table, name, tally) for name, tally in tallies.items()}
+    overall = _scope(table, OVERALL, whole)
+    plain = not (options.before or options.after or options.against)
     return Findings(
         dataset=_dataset(table, build),
         labels=table.labels,
         overall=overall,
         splits=splits,
         build=None if build is None else _build(build),
-        reference=compare(table, build) if not (options.before or options.after or options.against) else None,
+        reference=compare(table.labels, tallies, build) if plain else None,
         unmatched=table.unmatched,
         caveats=caveats(table, overall, splits, build),
         folder=folder,
         run=build.get("run") if build else None,
-        sound=find_sound(table),
+        sound=find_sound(table) if isinstance(table, Table) else None,
     )
 
 
-def _scope(table: Table, name: str, rows: np.ndarray[Any, Any], options: AuditOptions) -> Scope:
-    before, after = table.before[rows], table.after[rows]
-    index = rows.tolist()
-    matrix = change_matrix(before, after, table.labels)
-    had = {table.labels[c] for c in np.unique(before).tolist() if c >= 0}
-    has = {table.labels[c] for c in np.unique(after).tolist() if c >= 0}
-    durations = [table.durations[i] for i in index]
-    known = [d for d in durations if d is not None]
-    speakers = [table.speakers[i] for i in index]
-    words: list[float | None] = [float(len(table.texts[i].split())) for i in index]
-    matches = [table.matches[i] for i in index if table.matches[i] is not None]
-    found = {
-        "speaker": by.by_size(speakers, before, after),
-        "season": by.by_number([table.seasons[i] for i in index], before, after),
-        "duration": by.by_bin(durations, options.duration_edges, "s", before, after),
-        "words": by.by_bin(words, options.word_edges, "words", before, after, whole=True),
-    }
+def _scope(table: Table | Streamed, name: str, tally: Tally) -> Scope:
+    matrix = ChangeMatrix(table.labels, tally.cells)
+    had, has = tally.had, tally.has
     return Scope(
         name=name,
-        rows=len(index),
-        missing_before=int((before < 0).sum()),
-        missing_after=int((after < 0).sum()),
-        only_before=tuple(label for label in table.labels if label in had - has),
-        only_after=tuple(label for label in table.labels if label in has - had),
-        speakers=len({s for s in speakers if s is not None}),
-        mean_seconds=sum(known) / len(known) if known else None,
+        rows=tally.rows,
+        missing_before=tally.rows - int(had.sum()),
+        missing_after=tally.rows - int(has.sum()),
+        only_before=tuple(n for n, a, b in zip(table.labels, had, has, strict=True) if a and not b),
+        only_after=tuple(n for n, a, b in zip(table.labels, had, has, strict=True) if b and not a),
+        speakers=len(tally.speakers),
+        mean_seconds=tally.seconds / tally.timed if tally.timed else None,
         matrix=matrix,
         change=matrix.change,
         kappa=matrix.kappa(),
         entropy_before=entropy(matrix.before),
         entropy_after=entropy(matrix.after),
         labels=label_changes(matrix),
-        groups={key: value for key, value in found.items() if any(g.value is not None for g in value)},
-        flags=dict(sorted(Counter(f for i in index for f in table.flags[i]).items())),
-        character_mismatch=wilson(sum(1 for m in matches if not m), len(matches)),
+        groups={
+            key: value for key, value in tally.groups().items() if any(g.value is not None for g in value)
+        },
+        flags=dict(sorted(tally.flags.items())),
+        character_mismatch=wilson(tally.mismatches, tally.characters),
     )
 
 
-def _dataset(table: Table, build: BuildInfo | None) -> dict[str, Any]:
+def _dataset(table: Table | Streamed, build: BuildInfo | None) -> dict[str, Any]:
     kind = "joined" if table.unmatched is not None else "table" if build is None else "remelt"
     # A rebuilt copy in another folder has to give the same bytes, so its folder's name stays out.
     name = (
@@ -232,25 +225,16 @@ def _dataset(table: Table, build: BuildInfo | None) -> dict[str, Any]:
 
 
 def _build(build: BuildInfo) -> dict[str, Any]:
-    dropped: dict[str, dict[str, dict[str, int]]] = {}
-    for row in build.dropped:
-        stage = dropped.setdefault(row.split, {}).setdefault(row.stage, {})
-        stage["rows"] = stage.get("rows", 0) + 1
-        for reason in row.reasons:
-            stage[f"reason:{reason}"] = stage.get(f"reason:{reason}", 0) + 1
     return {
         "remelt_version": build.get("remelt_version"),
         "counts": build.get("counts") or {},
         "attrition": build.get("attrition") or [],
         "dropped": {
             split: {
-                stage: {
-                    "rows": found["rows"],
-                    "reasons": {k[7:]: v for k, v in sorted(found.items()) if k.startswith("reason:")},
-                }
-                for stage, found in stages.items()
+                stage: {"rows": rows, "reasons": dict(sorted(left.reasons[stage].items()))}
+                for stage, rows in left.stages.items()
             }
-            for split, stages in dropped.items()
+            for split, left in build.left_out.items()
         },
         "replies": dict(build.replies),
         "annotator": build.get("annotator"),

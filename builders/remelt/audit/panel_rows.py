@@ -80,7 +80,7 @@ def read_panel(folder: Path, table: Table, build: BuildInfo | None) -> PanelRows
     columns = _columns(folder)
     if columns is None or len(columns[VOTES]) != len(table):
         return None
-    unresolved = tuple(row for row in (build.dropped if build else ()) if row.stage == STAGE)
+    unresolved = build.unresolved if build else ()
     ids = (*table.ids, *(row.id for row in unresolved))
     kept, kinds = _votes(columns[VOTES], table.ids, folder)
     known = {**kinds, **_kinds(build)}

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import add
 from pathlib import Path
 from typing import Any, Literal
 
-from .build_info import BuildInfo
-from .dataset import Table
+from .build_info import BuildInfo, LeftOut
+from .matrix import ChangeMatrix
+from .tally import Tally
 
 Verdict = Literal["same", "recomputed", "differs", "missing"]
 
@@ -94,8 +96,16 @@ def published() -> Mapping[str, Any]:
     return content
 
 
-def compare(table: Table, build: BuildInfo | None) -> Reference | None:
-    """The comparison for a dataset of the published recipe and corpus; None for any other one."""
+def compare(
+    labels: tuple[str, ...], splits: Mapping[str, Tally], build: BuildInfo | None
+) -> Reference | None:
+    """The comparison for a dataset of the published recipe and corpus; None for any other one.
+
+    Args:
+        labels: all labels, in the order of the counts.
+        splits: what was counted of each split.
+        build: what the dataset folder says of its making.
+    """
     content = published()
     if build is None:
         return None
@@ -104,10 +114,11 @@ def compare(table: Table, build: BuildInfo | None) -> Reference | None:
     found: list[Comparison] = []
     for entry in content["tables"]:
         split = str(entry["split"])
-        if split not in table.splits:
+        if split not in splits:
             continue
+        rest = build.left_out.get(split, LeftOut()) if build.has_dropped else None
         for side in ("melt", "meld"):
-            ours = _ours(table, build, split, side)
+            ours = _ours(labels, splits[split], rest, side)
             for quantity, value in entry[side].items():
                 decimals = int(entry["decimals"].get(quantity, 0))
                 found.append(_comparison((str(entry["name"]), split, side, quantity), value, decimals, ours))
@@ -115,30 +126,24 @@ def compare(table: Table, build: BuildInfo | None) -> Reference | None:
     return Reference(str(content["source"]), tuple(found), notes) if found else None
 
 
-def _ours(table: Table, build: BuildInfo, split: str, side: str) -> dict[str, float]:
-    rows = [i for i, name in enumerate(table.split) if name == split]
-    both = [i for i in rows if table.before[i] >= 0 and table.after[i] >= 0]
-    codes = table.after if side == "melt" else table.before
-    found: dict[str, float] = dict.fromkeys(table.labels, 0)
-    found.update(Counter(table.labels[codes[i]] for i in both))
-    changed = sum(1 for i in both if table.before[i] != table.after[i])
-    if both:
-        found["change_percent"] = 100 * changed / len(both)
-    speakers = {table.speakers[i] for i in rows}
-    durations = [table.durations[i] for i in rows]
-    size = len(rows)
+def _ours(labels: tuple[str, ...], tally: Tally, rest: LeftOut | None, side: str) -> dict[str, float]:
+    """Our values of one split; without its dropped rows the whole split cannot be counted."""
+    matrix = ChangeMatrix(labels, tally.cells)
+    counts = matrix.after if side == "melt" else matrix.before
+    found: dict[str, float] = dict(zip(labels, counts.tolist(), strict=True))
+    if matrix.total:
+        found["change_percent"] = 100 * matrix.change.count / matrix.total
+    speakers, seconds, timed, size = set(tally.speakers), tally.seconds, tally.timed, tally.rows
     if side == "meld":
-        if not build.has_dropped:
+        if rest is None:
             return found
-        rest = [row for row in build.dropped if row.split == split]
-        speakers |= {row.speaker for row in rest}
-        durations += [row.duration for row in rest]
-        size += len(rest)
-    known = [d for d in durations if d is not None]
+        speakers |= {name for name in rest.speakers if name}
+        seconds, timed = reduce(add, rest.seconds, seconds), timed + len(rest.seconds)
+        size += rest.rows
     found["utterances"] = size
-    found["speakers"] = len(speakers - {None, ""})
-    if known:
-        found["mean_seconds"] = sum(known) / len(known)
+    found["speakers"] = len(speakers)
+    if timed:
+        found["mean_seconds"] = seconds / timed
     return found
 
 

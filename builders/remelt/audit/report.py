@@ -23,13 +23,13 @@ from .matrix import Rate
 from .names import number
 from .options import AuditOptions
 from .report_data import (
-    MAX_DROPPED,
     audio_order,
-    choose_rows,
+    carried_rows,
     contradicted_rows,
     embed,
     report_data,
 )
+from .streamed import Streamed
 
 HERE = Path(__file__).parent
 MAX_GROUPS = 60
@@ -49,19 +49,23 @@ VERDICTS = {
 
 
 def report_html(
-    findings: Findings, table: Table, build: BuildInfo | None, out: Path, options: AuditOptions
+    findings: Findings,
+    dataset: Table | Streamed,
+    build: BuildInfo | None,
+    out: Path,
+    options: AuditOptions,
 ) -> bytes:
     """The page as UTF-8.
 
     Args:
         findings: the numbers.
-        table: the rows behind them.
+        dataset: the rows behind them.
         build: what the dataset folder says of its making, if it is one of remelt's.
         out: the audited folder or file, where `.remelt/local.json` tells of the clips.
         options: `report_rows` and `audio_bytes` limit what the page carries.
     """
     contradicted = contradicted_rows(findings)
-    rows = choose_rows(table, options.report_rows, contradicted)
+    table, rows = carried_rows(dataset, options.report_rows, contradicted)
     carried = set(rows)
     order = audio_order(table, rows, [row for row in contradicted if row in carried])
     clips = find_clips(order, out, findings.folder, options.audio_bytes)
@@ -83,8 +87,8 @@ def report_html(
             made=_made(build),
             prompt_text="" if build is None else build.get("prompt", "text") or "",
             dropped=_reasons(findings),
-            dropped_shown=min(MAX_DROPPED, 0 if build is None else len(build.dropped)),
-            dropped_total=0 if build is None else len(build.dropped),
+            dropped_shown=0 if build is None else len(build.shown),
+            dropped_total=0 if build is None else build.dropped,
             data=embed(data),
             css=Markup(_asset("report.css")),
             script=Markup(script),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 from .build_info import BuildInfo
@@ -16,11 +17,12 @@ from .clips import Clips, Wanted
 from .dataset import Table
 from .findings import Findings
 from .lexicon import LEVELS
+from .streamed import Streamed
 from .voice_columns import VoiceRows
 
 MAX_TEXT = 2_000
 MAX_RAW = 1_000
-MAX_DROPPED = 5_000
+AnyCodes: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _UNSAFE = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -50,6 +52,17 @@ def pack(values: Sequence[Any]) -> dict[str, Any]:
     return {"d": list(index), "c": codes}
 
 
+def carried_rows(
+    dataset: Table | Streamed, limit: int, contradicted: Sequence[int] = ()
+) -> tuple[Table, list[int]]:
+    """A table with the rows that a report carries, and where in it they stand (see `choose_rows`)."""
+    if isinstance(dataset, Table):
+        return dataset, choose_rows(dataset, limit, contradicted)
+    every = range(len(dataset))
+    places = list(every) if len(every) <= limit else spread_rows(*dataset.codes(), limit)
+    return dataset.rows(places), list(range(len(places)))
+
+
 def choose_rows(table: Table, limit: int, contradicted: Sequence[int] = ()) -> list[int]:
     """The rows to carry: all of them, or evenly spread ones of every cell, at most `limit` in all.
 
@@ -61,22 +74,27 @@ def choose_rows(table: Table, limit: int, contradicted: Sequence[int] = ()) -> l
     if contradicted:
         first = contradicted[: limit // 10]
         return sorted({*first, *choose_rows(table, limit - len(first))})
-    cells: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for row, pair in enumerate(zip(table.before.tolist(), table.after.tolist(), strict=True)):
-        cells[pair].append(row)
+    return spread_rows(table.before, table.after, limit)
+
+
+def spread_rows(before: AnyCodes, after: AnyCodes, limit: int) -> list[int]:
+    """Evenly spread rows of every cell of the matrix, at most `limit` in all, ascending.
+
+    Args:
+        before, after: of every row the codes of its labels, -1 for none.
+        limit: how many rows at most.
+    """
+    pairs = before.astype(np.int32) * (int(after.max(initial=0)) + 2) + after
+    cells = [np.flatnonzero(pairs == pair) for pair in np.unique(pairs)]
     low, high = 0, limit
     while low < high:
         middle = (low + high + 1) // 2
-        if sum(min(middle, len(rows)) for rows in cells.values()) <= limit:
+        if sum(min(middle, len(rows)) for rows in cells) <= limit:
             low = middle
         else:
             high = middle - 1
-    chosen = [
-        rows[k * len(rows) // min(low, len(rows))]
-        for rows in cells.values()
-        for k in range(min(low, len(rows)))
-    ]
-    return sorted(chosen)
+    allowed = [(rows, min(low, len(rows))) for rows in cells]
+    return sorted(int(rows[k * len(rows) // most]) for rows, most in allowed for k in range(most))
 
 
 def report_data(
@@ -93,8 +111,8 @@ def report_data(
             "all": findings.overall.matrix.counts.tolist(),
             "splits": [scope.matrix.counts.tolist() for scope in findings.splits.values()],
         },
-        "complete": len(rows) == len(table),
-        "total": len(table),
+        "complete": len(rows) == findings.overall.rows,
+        "total": findings.overall.rows,
         "rows": {
             "id": [table.ids[i] for i in rows],
             "split": [splits[table.split[i]] for i in rows],
@@ -150,9 +168,9 @@ def contradicted_rows(findings: Findings) -> list[int]:
 
 def dropped_data(build: BuildInfo) -> dict[str, Any]:
     """Dropped and quarantined rows, the quarantined ones first and with their replies."""
-    ordered = sorted(build.dropped, key=lambda row: row.stage != "annotation")[:MAX_DROPPED]
+    ordered = build.shown
     return {
-        "total": len(build.dropped),
+        "total": build.dropped,
         "id": [row.id for row in ordered],
         "split": pack([row.split for row in ordered]),
         "stage": pack([row.stage for row in ordered]),

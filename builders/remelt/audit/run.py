@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, Interrupted
 from .build_info import BuildInfo, read_build
-from .dataset import AFTER, BEFORE, Table, join_tables, read_table
+from .dataset import Table, join_tables
 from .findings import Findings, Scope, find
+from .layout import AFTER, BEFORE
 from .matrix import Rate
 from .options import AuditOptions
 from .panel import Panel, find_panel
+from .panel_rows import VOTES
 from .sound import Sound
+from .streamed import Streamed, open_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,13 +54,16 @@ def audit(out: Path, options: AuditOptions = AuditOptions()) -> Findings:  # noq
     out = Path(out)
     build = read_build(out) if out.is_dir() else None
     order = tuple(str(s) for s in (build.get("splits") or ()) if build) if build else ()
+    sides = (options.before, options.after)
+    plain = not (options.before or options.after or options.against)
+    table: Table | Streamed
     if options.against is None:
-        table = read_table(out, options.before, options.after, order)
+        table = open_table(out, *sides, order, whole_with=(VOTES,) if plain else ())
     else:
-        table = join_tables(out, Path(options.against), options.before, options.after, order)
+        table = join_tables(out, Path(options.against), *sides, order)
     folder = options.to or _folder(out, options)
     findings = find(table, build, options, folder)
-    if not (options.before or options.after or options.against):
+    if plain and isinstance(table, Table):
         findings = _with_panel(findings, find_panel(out, table, build))
     return write(findings, table, build, out, options)
 
@@ -69,7 +75,11 @@ def _with_panel(findings: Findings, panel: Panel | None) -> Findings:
 
 
 def write(
-    findings: Findings, table: Table, build: BuildInfo | None, out: Path, options: AuditOptions
+    findings: Findings,
+    table: Table | Streamed,
+    build: BuildInfo | None,
+    out: Path,
+    options: AuditOptions,
 ) -> Findings:
     """Writes every file of an audit and returns the findings with the files' names."""
     files: dict[str, bytes] = {}
@@ -78,7 +88,7 @@ def write(
     if findings.unmatched is not None:
         pairs = ((name, key) for name, keys in findings.unmatched.items() for key in keys)
         files["unmatched.csv"] = _csv(("dataset", "id"), pairs)
-    if findings.sound is not None:
+    if findings.sound is not None and isinstance(table, Table):
         files.update(_sound_tables(findings.sound, table))
     if findings.panel is not None:
         from .panel_files import panel_tables

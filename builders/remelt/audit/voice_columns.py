@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -41,6 +41,11 @@ class VoiceRows:
     flags: list[tuple[str, ...]]
 
 
+def heard(names: Iterable[str]) -> bool:
+    """Whether a dataset with these columns says anything of the sound."""
+    return not {*MEASURED.values(), *MEASURES, FLAGS}.isdisjoint(names)
+
+
 def voice_rows(values: Mapping[str, list[Any]], size: int) -> VoiceRows | None:
     """The sound of the rows, from a dataset's columns; None for a dataset without any."""
     levels = {
@@ -49,7 +54,7 @@ def voice_rows(values: Mapping[str, list[Any]], size: int) -> VoiceRows | None:
         if name in values
     }
     measures = {name: [_number(v) for v in values[name]] for name in MEASURES if name in values}
-    if not levels and not measures and FLAGS not in values:
+    if not heard(values):
         return None
     flags = values.get(FLAGS)
     return VoiceRows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -24,9 +25,35 @@ class Problem:
         return f"{self.place}: {self.message}"
 
 
+class Listing:
+    """Rows that have one problem: how many they are, and up to five of their names.
+
+    Args:
+        what: what is wrong with them.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._count = 0
+        self._first: list[str] = []
+
+    def add(self, names: Iterable[str]) -> None:
+        """Further rows that have it."""
+        for name in names:
+            self._count += 1
+            if len(self._first) < _MOST or name < self._first[-1]:
+                insort(self._first, name)
+                del self._first[_MOST:]
+
+    def problems(self, place: str) -> Iterator[Problem]:
+        """One problem for all of them; none where there is no row."""
+        if self._count:
+            more = ", ..." if self._count > _MOST else ""
+            yield Problem(place, f"{self._count} {self._what}: {', '.join(self._first)}{more}")
+
+
 def listed(place: str, what: str, found: Iterable[str]) -> Iterator[Problem]:
     """One problem for all the rows that have it, with up to five of their names; none where none has."""
-    names = sorted(found)
-    if names:
-        more = ", ..." if len(names) > _MOST else ""
-        yield Problem(place, f"{len(names)} {what}: {', '.join(names[:_MOST])}{more}")
+    listing = Listing(what)
+    listing.add(found)
+    yield from listing.problems(place)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..records import Stage
+from .batches import Rows, published_rows
 from .panel import STAGES
-from .reading import read_split
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +79,12 @@ def summarise(out: Path, manifest: Mapping[str, Any]) -> Summary:
     reasons: dict[tuple[Stage, str], Counter[str]] = {}
     splits = []
     for split in manifest["splits"]:
-        table = read_split(out, manifest, "default", split)
-        splits.append(_split(split, table, manifest["label_set"]["labels"]))
-        flags.update(pc.list_flatten(table["flags"]).to_pylist())
-        dropped = read_split(out, manifest, "dropped", split)
-        for stage, why in zip(dropped["stage"].to_pylist(), dropped["reasons"].to_pylist(), strict=True):
-            for reason in why:
-                reasons.setdefault((stage, reason), Counter())[split] += 1
+        rows = published_rows(out, manifest, "default", split)
+        splits.append(_split(split, rows, manifest["label_set"]["labels"], flags))
+        for batch in published_rows(out, manifest, "dropped", split).batches(("stage", "reasons")):
+            for stage, why in zip(batch["stage"].to_pylist(), batch["reasons"].to_pylist(), strict=True):
+                for reason in why:
+                    reasons.setdefault((stage, reason), Counter())[split] += 1
     # In the order of the stages, then the most frequent first.
     order = sorted(reasons, key=lambda key: (STAGES.index(key[0]), -reasons[key].total(), key[1]))
     return Summary(
@@ -97,23 +95,29 @@ def summarise(out: Path, manifest: Mapping[str, Any]) -> Summary:
     )
 
 
-def _split(split: str, table: pa.Table, labels: Sequence[str]) -> SplitSummary:
+def _split(split: str, rows: Rows, labels: Sequence[str], flags: Counter[str]) -> SplitSummary:
+    """One split's counts; its flags are added to those of the others."""
     from datasets import Features
 
-    features = Features.from_arrow_schema(table.schema)
-    old_names: list[str] = features["original_label"].names
-    new = table["label"].to_pylist()
-    old = table["original_label"].to_pylist()
-    pairs = Counter(zip(old, new, strict=True))
-    compared = sum(count for (before, _), count in pairs.items() if before is not None)
-    before = Counter(None if value is None else old_names[value] for value in old)
-    after = Counter(labels[value] for value in new)
-    match = table["character_match"]
+    old_names: list[str] = Features.from_arrow_schema(rows.schema)["original_label"].names
+    pairs: Counter[tuple[int | None, int]] = Counter()
+    changed = characters = matches = 0
+    for batch in rows.batches(("label", "original_label", "changed", "character_match", "flags")):
+        pairs.update(zip(batch["original_label"].to_pylist(), batch["label"].to_pylist(), strict=True))
+        flags.update(pc.list_flatten(batch["flags"]).to_pylist())
+        changed += int(pc.sum(batch["changed"]).as_py() or 0)
+        characters += batch.num_rows - batch["character_match"].null_count
+        matches += int(pc.sum(batch["character_match"]).as_py() or 0)
+    before: Counter[str | None] = Counter()
+    after: Counter[str] = Counter()
+    for (old, new), count in pairs.items():
+        before[None if old is None else old_names[old]] += count
+        after[labels[new]] += count
     return SplitSummary(
         split=split,
-        rows=table.num_rows,
-        compared=compared,
-        changed=int(pc.sum(table["changed"]).as_py() or 0),
+        rows=rows.num_rows,
+        compared=rows.num_rows - before[None],
+        changed=changed,
         before=before,
         after={name: after[name] for name in labels},
         matrix={
@@ -121,6 +125,6 @@ def _split(split: str, table: pa.Table, labels: Sequence[str]) -> SplitSummary:
             for index, name in [*enumerate(old_names), (None, None)]
             if before[name]
         },
-        characters=len(match) - match.null_count,
-        mismatches=len(match) - match.null_count - int(pc.sum(match).as_py() or 0),
+        characters=characters,
+        mismatches=characters - matches,
     )

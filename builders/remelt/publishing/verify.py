@@ -7,25 +7,23 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import InputError
 from ..records import digest
-from .apikeys import keys_in_file, keys_in_table
+from .apikeys import keys_in_file
 from .columns import Columns, features, shape_of
-from .extras import extras_in_tables
 from .frontmatter import card_problems
 from .layout import CARD, CONFIGS, FOLDERS, MANIFEST, shard_pattern, shards
 from .manifest import published_files, read_manifest
 from .parquet import sha256
 from .problem import Problem
-from .reading import read_split, split_schema
-from .rowchecks import Tables, row_problems
+from .reduced import is_reduced
+from .reduced_checks import reduced_problems
+from .rowchecks import row_problems
 from .soundchecks import voice_problems
+from .survey import RowsOf, Survey, survey_of
 from .voice import columns_of_record
-
-Schemas = Mapping[tuple[str, str], pa.Schema]
 
 
 def find_problems(out: str | Path) -> list[Problem]:
@@ -42,18 +40,21 @@ def find_problems(out: str | Path) -> list[Problem]:
     """
     out = Path(out)
     manifest = read_manifest(out)
+    if is_reduced(manifest):
+        return [*manifest_problems(manifest), *reduced_problems(out, manifest)]
     problems = [*manifest_problems(manifest), *_file_problems(out, manifest)]
-    tables, schemas, unread = _read(out, manifest)
-    wrong = list(_schema_problems(schemas, tables, manifest))
-    problems += [*unread, *wrong]
-    if not unread and not wrong:
-        columns = _columns(schemas, tables, manifest)
-        problems += row_problems(tables, manifest, columns)
+    survey = survey_of(out, manifest)
+    wrong = list(_schema_problems(survey, manifest))
+    problems += [*survey.unread, *wrong]
+    if not survey.unread and not wrong:
+        columns = _columns(survey, manifest)
+        problems += row_problems(survey.rows, manifest, columns)
         if columns.voice is not None:
+            tables = {key: found.table() for key, found in survey.rows.items() if key[0] == "default"}
             problems += voice_problems(out, tables, manifest, columns.voice)
-        problems += _card_problems(out, schemas, tables, manifest)
-    for (config, split), table in tables.items():
-        problems += keys_in_table(table, f"{FOLDERS[config]}/{split}")
+        problems += _card_problems(out, survey, manifest)
+    for (config, split), keys in survey.keys.items():
+        problems += keys.problems(f"{FOLDERS[config]}/{split}")
     for path in _visible_files(out):
         if path.suffix != ".parquet":
             problems += keys_in_file(path, path.relative_to(out).as_posix())
@@ -99,30 +100,15 @@ def _file_problems(out: Path, manifest: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(name, "is not in the manifest")
 
 
-def _read(
-    out: Path, manifest: Mapping[str, Any]
-) -> tuple[dict[tuple[str, str], pa.Table], dict[tuple[str, str], pa.Schema], list[Problem]]:
-    """All rows without their sound, the columns with it, and what could not be read."""
-    tables, schemas, problems = {}, {}, []
-    for config in CONFIGS:
-        for split in manifest["splits"]:
-            try:
-                schemas[config, split] = split_schema(out, manifest, config, split)
-                tables[config, split] = read_split(out, manifest, config, split)
-            except (InputError, pa.ArrowException) as error:
-                problems.append(Problem(f"{FOLDERS[config]}/{split}", str(error)))
-    return tables, schemas, problems
-
-
-def _schema_problems(schemas: Schemas, tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+def _schema_problems(survey: Survey, manifest: Mapping[str, Any]) -> Iterator[Problem]:
     from datasets import Features
 
     try:
-        columns = _columns(schemas, tables, manifest)
+        columns = _columns(survey, manifest)
     except InputError as error:
         yield Problem(MANIFEST, str(error))
         return
-    for (config, split), schema in schemas.items():
+    for (config, split), schema in survey.schemas.items():
         place = f"{FOLDERS[config]}/{split}"
         found = Features.from_arrow_schema(schema)
         if found.arrow_schema.types != schema.types:
@@ -136,22 +122,24 @@ def _schema_problems(schemas: Schemas, tables: Tables, manifest: Mapping[str, An
                 yield Problem(place, f"column {name!r} is {found[name]}, expected {feature}")
 
 
-def _columns(schemas: Schemas, tables: Tables, manifest: Mapping[str, Any]) -> Columns:
+def _columns(survey: Survey, manifest: Mapping[str, Any]) -> Columns:
     """The columns as the manifest has them; what it leaves open is taken from the tables."""
     from datasets import Features
 
-    first = next((schema for (config, _), schema in schemas.items() if config == "default"), pa.schema([]))
+    first = next(
+        (schema for (config, _), schema in survey.schemas.items() if config == "default"), pa.schema([])
+    )
     data = Features.from_arrow_schema(first)
     labels = tuple(manifest["label_set"]["labels"])
     further = sorted(set(getattr(data.get("original_label"), "names", ())) - set(labels))
     # Where the data cannot be read, the replies still say which kind their ids are.
-    known = [Features.from_arrow_schema(schema) for schema in schemas.values()]
+    known = [Features.from_arrow_schema(schema) for schema in survey.schemas.values()]
     integer = {
         name: next((found[name].dtype for found in known if name in found), "int64") == "int64"
         for name in ("dialogue_id", "utterance_id")
     }
     voice = columns_of_record(manifest.get("voice"))
-    extras = extras_in_tables(table for (config, _), table in tables.items() if config != "default")
+    extras = survey.extras()
     return Columns(
         labels=labels,
         original_labels=(*labels, *further),
@@ -161,18 +149,11 @@ def _columns(schemas: Schemas, tables: Tables, manifest: Mapping[str, Any]) -> C
         extras=extras,
         voice=voice,
         panel="annotators" in manifest,
-        soft="annotators" in manifest
-        or any(
-            pc.any(pc.not_equal(table["label_logprobs"], "")).as_py()
-            for (config, _), table in tables.items()
-            if config == "annotations" and "label_logprobs" in table.column_names
-        ),
+        soft="annotators" in manifest or survey.soft,
     )
 
 
-def _card_problems(
-    out: Path, schemas: Schemas, tables: Tables, manifest: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _card_problems(out: Path, survey: Survey, manifest: Mapping[str, Any]) -> Iterator[Problem]:
     from datasets import Features
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCard
@@ -192,19 +173,19 @@ def _card_problems(
         if config not in infos:
             yield Problem(CARD, f"the front matter lacks the config {config!r}")
             continue
-        parquet = Features.from_arrow_schema(schemas[config, manifest["splits"][0]])
+        parquet = Features.from_arrow_schema(survey.schemas[config, manifest["splits"][0]])
         for name in sorted({*parquet, *(infos[config].features or {})}):
             said, found = (infos[config].features or {}).get(name), parquet.get(name)
             if said != found:
                 yield Problem(
                     CARD, f"column {name!r} of {config!r} is {said}, the Parquet files have {found}"
                 )
-        yield from _split_problems(infos[config].splits or {}, config, tables, manifest["splits"])
-    yield from _config_problems(out, data, tables, manifest)
+        yield from _split_problems(infos[config].splits or {}, config, survey.rows, manifest["splits"])
+    yield from _config_problems(out, data, survey.rows, manifest)
 
 
 def _split_problems(
-    said: Mapping[str, Any], config: str, tables: Tables, splits: Sequence[str]
+    said: Mapping[str, Any], config: str, tables: RowsOf, splits: Sequence[str]
 ) -> Iterator[Problem]:
     for split in splits:
         rows = tables[config, split].num_rows
@@ -218,7 +199,7 @@ def _split_problems(
     )
 
 
-def _config_problems(out: Path, data: Any, tables: Tables, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+def _config_problems(out: Path, data: Any, tables: RowsOf, manifest: Mapping[str, Any]) -> Iterator[Problem]:
     from datasets.utils.metadata import MetadataConfigs
 
     configs = MetadataConfigs.from_dataset_card_data(data)
