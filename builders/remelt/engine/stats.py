@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -37,6 +37,18 @@ class Latencies:
         """Adds the durations of another."""
         self._classes.update(other._classes)
         self.count += other.count
+
+    def record(self) -> dict[str, int]:
+        """As JSON can hold them; `from_record` gives them back."""
+        return {str(place): count for place, count in self._classes.items()}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, int]) -> Latencies:
+        """What `record` gave."""
+        made = cls()
+        made._classes.update({int(place): count for place, count in record.items()})
+        made.count = sum(record.values())
+        return made
 
     def percentile(self, share: float) -> float | None:
         """The duration in seconds that this share of all does not pass; None without any."""
@@ -161,6 +173,23 @@ class Stats:
             "output_tokens": self.output_tokens,
             "cost": round(self.cost, 6),
         }
+
+
+def stats_record(stats: Stats) -> dict[str, Any]:
+    """A run that has ended as JSON can hold it; `stats_from` gives it back, on another machine too."""
+    counts = {name: getattr(stats, name) for name in _SUMS}
+    return {**counts, "seconds": stats.seconds, "latencies": stats.latencies.record()}
+
+
+def stats_from(record: Mapping[str, Any]) -> Stats:
+    """What `stats_record` gave, as if the run had ended now: clocks of two processes do not compare."""
+    now = time.monotonic()
+    return Stats(
+        **{name: record[name] for name in _SUMS},
+        started=now - record["seconds"],
+        finished=now,
+        latencies=Latencies.from_record(record["latencies"]),
+    )
 
 
 _SUMS = tuple(f.name for f in fields(Stats) if f.name not in ("started", "finished", "latencies", "running"))

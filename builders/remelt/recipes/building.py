@@ -18,6 +18,9 @@ from .panel.content import Standing, asked_rule, base_content, members_content
 from .panel.members import open_panel, panel_rule
 from .panel.plan import plan_panel
 from .panel.run import ask_panel
+from .parts.build import build_in_parts
+from .parts.plan import plan_in_parts
+from .parts.suiting import NeedsAllRows, parts_of, tell_memory
 from .planning import BuildPlan, check_budget
 from .reporting import Reporter
 from .workspace import workspace
@@ -82,6 +85,14 @@ def build_recipe(spec: RecipeSpec, options: BuildOptions, reporter: Reporter | N
         Interrupted: stopped before the end, or one of several annotators failed; the same call goes on.
     """
     reporter = reporter or Reporter()
+    parts = parts_of(spec, options, reporter)
+    if parts is not None:
+        try:
+            return build_in_parts(spec, options, parts, reporter)
+        except NeedsAllRows as error:
+            if options.parts is not None:
+                raise
+            tell_memory(error.reason, reporter)
     panel = open_panel(spec, options, reporter)
     rows = panel.rows
     for one in panel.members:
@@ -121,6 +132,14 @@ def plan_recipe(
         InputError: an option or a file that cannot be used.
     """
     reporter = reporter or Reporter()
+    parts = parts_of(spec, options, reporter)
+    if parts is not None:
+        try:
+            return plan_in_parts(spec, options, parts, reporter, show)
+        except NeedsAllRows as error:
+            if options.parts is not None:
+                raise
+            tell_memory(error.reason, reporter)
     panel = open_panel(spec, options, reporter)
     panel_rule(spec, options, panel)
     prepare(options.voice, panel.rows.utterances, reporter)

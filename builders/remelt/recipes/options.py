@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..corpora import TableMapping
     from ..engine import EngineOptions
     from ..resolution.base import ResolutionOptions
+    from .parts.options import PartOptions
 
 # Of an option: the recipe's own value.
 RECIPE: Final = "recipe"
@@ -83,6 +84,8 @@ class BuildOptions:
             asked for, else the recipe's, else a strict majority (or the first source, where one annotator
             got company by `remelt add-annotations`).
         allow_missing: publish although some of the annotators did not finish; what is missing is noted.
+        parts: how the rows are done in parts, so that memory does not grow with them; None for in memory, but
+            in parts where a table has more than 200,000 rows.
     """
 
     corpus: str
@@ -107,6 +110,7 @@ class BuildOptions:
     voice: VoiceOptions = field(default_factory=VoiceOptions)
     resolution: ResolutionOptions | None = None
     allow_missing: bool = False
+    parts: PartOptions | None = None
 
     def __post_init__(self) -> None:
         # From Python a path is often a plain string, and a corpus a path.

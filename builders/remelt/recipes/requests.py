@@ -88,6 +88,15 @@ def read_corpus(
         corpus = spec.prepare(corpus, reporter)
     for note in corpus.notes:
         reporter.notice(note)
+    return corpus, choose_splits(spec, options, corpus)
+
+
+def choose_splits(spec: RecipeSpec, options: BuildOptions, corpus: Corpus) -> tuple[str, ...]:
+    """The splits to build, in the order asked for.
+
+    Raises:
+        InputError: the corpus lacks one, or none is named.
+    """
     splits = options.splits
     if splits is not None and not splits:
         raise InputError(f"No split is named, {corpus.folder} has {list(corpus.splits)!r}")
@@ -96,7 +105,7 @@ def read_corpus(
     for split in splits:
         if split not in corpus.splits:
             raise InputError(f"Bad split {split!r}, {corpus.folder} has {list(corpus.splits)!r}")
-    return corpus, splits
+    return splits
 
 
 def select_rows(
@@ -107,17 +116,16 @@ def select_rows(
     Raises:
         InputError: a profile, limit or label list that cannot be used.
     """
-    from ..selection import select
+    from ..selection import attrition, select
 
-    labels = custom_label_set(list(options.labels)) if options.labels else spec.labels
-    profile, selection_options = _profile(options, corpus)
+    profile, selection_options = choose_profile(options, corpus)
     if selection_options.duration_from == "clip" or selection_options.min_clip_duration:
         corpus = measure_lengths(corpus, reporter)
     reporter.stage("Selecting")
     selection = select(corpus.utterances, selection_options, splits)
     for note in selection.notes:
         reporter.notice(note)
-    wanted, dropped = _limit(selection.kept, options.limit)
+    wanted, dropped = limited(selection.kept, options.limit)
     place = {utterance.id: n for n, utterance in enumerate(corpus.utterances)}
     return Rows(
         corpus=corpus,
@@ -125,10 +133,10 @@ def select_rows(
         profile=profile,
         selection_options=selection_options,
         selection=selection,
-        labels=labels,
+        labels=choose_labels(spec, options),
         utterances=wanted,
         dropped=tuple(sorted((*selection.dropped, *dropped), key=lambda d: place[d.utterance.id])),
-        attrition=_attrition(selection, dropped, splits),
+        attrition=attrition(selection.counts.with_left_out(dropped), splits),
     )
 
 
@@ -180,7 +188,17 @@ def make_questions(
     return _with_requests(questions, annotator)
 
 
-def _profile(options: BuildOptions, corpus: Corpus) -> tuple[str, SelectionOptions]:
+def choose_labels(spec: RecipeSpec, options: BuildOptions) -> LabelSet:
+    """What annotators choose from: the user's labels, else the recipe's."""
+    return custom_label_set(list(options.labels)) if options.labels else spec.labels
+
+
+def choose_profile(options: BuildOptions, corpus: Corpus) -> tuple[str, SelectionOptions]:
+    """The selection profile's name and its options.
+
+    Raises:
+        InputError: there is no such profile, or it cannot be used.
+    """
     from ..corpora.defects import DEFECTS
     from ..selection import check_flags, load_profile
 
@@ -192,38 +210,32 @@ def _profile(options: BuildOptions, corpus: Corpus) -> tuple[str, SelectionOptio
     return profile, chosen
 
 
-def _limit(kept: Sequence[Utterance], limit: int | None) -> tuple[tuple[Utterance, ...], tuple[Drop, ...]]:
-    """The utterances to ask about; those without words and those beyond the limit are accounted for."""
+def limited(
+    kept: Sequence[Utterance], limit: int | None, room: int | None = None
+) -> tuple[tuple[Utterance, ...], tuple[Drop, ...]]:
+    """The utterances to ask about; those without words and those beyond the limit are accounted for.
+
+    Args:
+        kept: those that the selection keeps, in corpus order.
+        limit: ask about so many in the whole corpus; None for all.
+        room: how many of them these rows may be, where they are a part of the corpus; None for `limit`.
+
+    Raises:
+        InputError: a limit below 1.
+    """
     if limit is not None and limit < 1:
         raise InputError(f"Bad limit {limit!r}, expected a whole number from 1")
+    room = limit if room is None else room
     wanted: list[Utterance] = []
     dropped: list[Drop] = []
     for utterance in kept:
         if not utterance.words.strip():
             dropped.append(Drop(utterance, "selection", ("empty_text",), ("there is nothing to annotate",)))
-        elif limit is not None and len(wanted) >= limit:
+        elif room is not None and len(wanted) >= room:
             dropped.append(Drop(utterance, "selection", ("limit",), (f"beyond the limit of {limit}",)))
         else:
             wanted.append(utterance)
     return tuple(wanted), tuple(dropped)
-
-
-def _attrition(
-    selection: Selection, dropped: Sequence[Drop], splits: Sequence[str]
-) -> tuple[AttritionRow, ...]:
-    """The selection's attrition, and after it what is left out for want of words or beyond the limit."""
-    from ..selection import AttritionRow
-
-    rows = list(selection.attrition)
-    for split in splits:
-        left = sum(utterance.split == split for utterance in selection.kept)
-        for rule in ("empty_text", "limit"):
-            count = sum(d.utterance.split == split and rule in d.reasons for d in dropped)
-            left -= count
-            if count:
-                rows.append(AttritionRow(rule, split, count, count, left))
-    order = {split: n for n, split in enumerate(splits)}
-    return tuple(sorted(rows, key=lambda row: order[row.split]))
 
 
 def _turnless(prompt: Prompt | None) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
 
 from ..errors import InputError, Interrupted
 from ..journal import FILE, Journal, OutLock
+from .cluster.shards import merge_left
 from .exchange.keeping import recover
 
 _BUILD = "build.json"
 _LOCAL = "local.json"
+_PATIENCE = 60.0
 
 
 @contextmanager
@@ -28,7 +33,7 @@ def workspace(out: Path, recipe: str, corpus: str, corpus_folder: Path | None = 
         InputError: OUT is a file, belongs to something else or to another recipe or corpus, is in use by
             another process, or cannot be written.
     """
-    _check_free(out)
+    check_free(out)
     with OutLock(out):
         check_owner(out, recipe, corpus)
         recover(out)
@@ -36,6 +41,7 @@ def workspace(out: Path, recipe: str, corpus: str, corpus_folder: Path | None = 
         if corpus_folder is not None:
             _write(out / ".remelt" / _LOCAL, {"corpus_folder": str(corpus_folder.resolve())})
         with Journal(out / ".remelt" / FILE) as journal:
+            merge_left(journal, out)
             yield journal
 
 
@@ -46,6 +52,33 @@ def remember(out: Path, name: str, content: Mapping[str, Any]) -> None:
         Interrupted: it cannot be written.
     """
     _write(out / ".remelt" / name, dict(content))
+
+
+def amend(out: Path, name: str, key: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Changes one record of what is kept under a name; several processes may, one after the other.
+
+    Args:
+        name: as `remember` has it.
+        key: the record's.
+        change: what becomes of it, given what is there; an empty record where there is none.
+
+    Raises:
+        InputError: what was kept cannot be read.
+        Interrupted: it cannot be written.
+    """
+    path = out / ".remelt" / name
+    lock = FileLock(str(path.with_suffix(".lock")))
+    try:
+        with lock.acquire(timeout=_PATIENCE):
+            kept = recall(out, name)
+            record = kept.get(key, {})
+            changed = change(dict(record))
+            if changed != record:
+                remember(out, name, {**kept, key: changed})
+    except Timeout:
+        raise Interrupted(f"Another process has been at work on {path} for {_PATIENCE:g} seconds") from None
+    except OSError as error:
+        raise Interrupted(f"Cannot write {path}: {error.strerror}") from error
 
 
 def recall(out: Path, name: str) -> dict[str, Any]:
@@ -64,7 +97,12 @@ def recall(out: Path, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _check_free(out: Path) -> None:
+def check_free(out: Path) -> None:
+    """Refuses an OUT that is no dataset folder of ours and not empty either.
+
+    Raises:
+        InputError: it is a file, or holds what is not remelt's.
+    """
     if out.exists() and not out.is_dir():
         raise InputError(f"OUT {out} is a file; name a folder")
     try:
@@ -113,9 +151,11 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     text = json.dumps(content, ensure_ascii=False) + "\n"
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return
-    partial = path.with_suffix(".partial")
+    # Workers may write the same file at the same time.
+    partial = path.with_suffix(f".{uuid4().hex}.partial")
     try:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         raise Interrupted(f"Cannot write {path}: {error.strerror}") from error

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib import metadata
@@ -23,7 +24,7 @@ from . import acoustics, audio, cache, quality
 from .acoustics import Backend
 from .audio import Source
 from .cache import Cache
-from .pool import Pool
+from .pool import Mapper, Pool
 from .quality import Quality
 
 # Changes whenever decoding or the judgement of a sound does.
@@ -102,7 +103,10 @@ class _Found:
 
 
 def analyse(
-    jobs: Iterable[Job], options: AnalysisOptions | None = None, folder: Path | None = None
+    jobs: Iterable[Job],
+    options: AnalysisOptions | None = None,
+    folder: Path | None = None,
+    pool: Callable[[], AbstractContextManager[Mapper]] | None = None,
 ) -> Iterator[Analysis]:
     """Decodes, judges and measures clips.
 
@@ -115,6 +119,7 @@ def analyse(
         jobs: the clips; taken as they are needed.
         options: what to measure and with how many processes; `AnalysisOptions()` by default.
         folder: where measurements and FLAC files are kept; is made where it does not exist.
+        pool: makes the workers, once there is something to do; by default `options.processes` processes here.
 
     Returns:
         One result per job, in their order.
@@ -126,11 +131,15 @@ def analyse(
     chosen = options or AnalysisOptions()
     backend = None if chosen.acoustics is None else _backend(chosen.acoustics, chosen.functionals)
     store = None if folder is None else Cache(folder)
-    return _results(jobs, chosen, backend, store)
+    return _results(jobs, chosen, backend, store, pool or (lambda: Pool(chosen.processes)))
 
 
 def _results(
-    jobs: Iterable[Job], options: AnalysisOptions, backend: Backend | None, store: Cache | None
+    jobs: Iterable[Job],
+    options: AnalysisOptions,
+    backend: Backend | None,
+    store: Cache | None,
+    make_pool: Callable[[], AbstractContextManager[Mapper]],
 ) -> Iterator[Analysis]:
     folder = None if store is None else store.folder
     waiting: deque[tuple[_Task, Analysis | None]] = deque()
@@ -152,7 +161,7 @@ def _results(
             yield ready
         else:
             return
-        with Pool(options.processes) as pool:
+        with make_pool() as pool:
             for found in pool.map(_work, tasks()):
                 task, ready = waiting.popleft()
                 if ready is not None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ..errors import InputError, RemeltError
 
@@ -22,6 +22,12 @@ _Result = TypeVar("_Result")
 # Enough for no process to wait for the consumer, few enough that what waits for the consumer is small.
 _AHEAD = 4
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Mapper(Protocol):
+    """Whoever does the work, in whatever processes; see `Pool.map`."""
+
+    def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]: ...
 
 
 class Pool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ...voice.analysis import Analysis, Job
     from ...voice.bins import By, Scheme
     from ...voice.quality import PeakSpread
+    from ..parts.options import PartOptions
 
 RECIPE = "voice"
 CORPUS_WIDE = "pitch_level_corpus"
@@ -48,6 +50,7 @@ class MeasureOptions:
         pitch_by: auto, speaker, sex or corpus (see `voice.bins.fit`).
         bins_from: the split the quantiles come from, or `all`; None for train, and for all rows where there
             is no train.
+        parts: of an `engine` `ray`: the workers that decode and measure; None for `processes` here.
     """
 
     corpus: str
@@ -60,6 +63,7 @@ class MeasureOptions:
     processes: int = 1
     pitch_by: By = "auto"
     bins_from: str | None = None
+    parts: PartOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def measure(options: MeasureOptions, reporter: Reporter | None = None) -> Measur
         )
     with workspace(options.out, RECIPE, corpus.name, corpus.folder):
         reporter.stage(f"Listening to {len(jobs):,} clips of {corpus.name} ({backend.name})")
-        analyses = _analyse(jobs, options, reporter)
+        analyses = _analyse(jobs, options, corpus.folder, reporter)
         found = _result(corpus, backend, analyses, options)
         reporter.stage("Writing tables and figures")
         return write(found, options.out)
@@ -165,17 +169,29 @@ def _check(options: MeasureOptions, corpus: Corpus) -> None:
         raise InputError(bad_value("split for the quantiles", options.bins_from, choices))
 
 
-def _analyse(jobs: Sequence[Job], options: MeasureOptions, reporter: Reporter) -> dict[str, Analysis]:
+def _analyse(
+    jobs: Sequence[Job], options: MeasureOptions, folder: Path, reporter: Reporter
+) -> dict[str, Analysis]:
     from ...voice.analysis import AnalysisOptions, analyse
 
     how = AnalysisOptions(
         acoustics=options.acoustics, functionals=options.functionals, processes=options.processes
     )
+    pool, kept = None, options.out / ".remelt" / "voice"
+    if options.parts is not None and options.parts.engine == "ray":
+        from ..cluster.mapping import RayPool
+
+        pool = partial(RayPool, options.parts, options.out.resolve(), folder.resolve())
+        jobs, kept = [_absolute(one) for one in jobs], kept.resolve()
     found: dict[str, Analysis] = {}
-    for analysis in analyse(jobs, how, options.out / ".remelt" / "voice"):
+    for analysis in analyse(jobs, how, kept, pool):
         found[analysis.key] = analysis
         reporter.counted(len(found), len(jobs), "clips")
     return found
+
+
+def _absolute(job: Job) -> Job:
+    return replace(job, source=replace(job.source, path=job.source.path.resolve()))
 
 
 def _result(

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
 from ...records import Annotation, Message, Reply, Request, Utterance, Verdict, canonical_json
 from ..annotation import Work, run
+from ..cluster.asking import Asking, ask
 from ..reporting import Reporter
 from ..requests import public_name
 from ..workspace import workspace
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ...corpora import Corpus, TableMapping
     from ...engine import Stats
     from ...protocols import LoadAudio
+    from ..parts.options import PartOptions
 
 NAME = "transcribe"
 _SCHEMA: Mapping[str, Any] = {"type": "string"}
@@ -50,6 +52,8 @@ class TranscribeOptions:
         retries: how often a clip is sent again where a server fails.
         hearing: language, beams, device and so on; see `annotators.asr.AsrOptions`. Where it names no
             language, the corpus's own is used where it is known.
+        parts: of an `engine` `ray`: the workers that listen, and clips at a time (`rows`); None for this
+            process alone.
     """
 
     corpus: str
@@ -61,6 +65,7 @@ class TranscribeOptions:
     limit: int | None = None
     retries: int = 5
     hearing: AsrOptions | None = None
+    parts: PartOptions | None = None
 
     def __post_init__(self) -> None:
         # From Python a path is often a plain string, and a corpus a path.
@@ -118,9 +123,9 @@ def transcribe(options: TranscribeOptions, reporter: Reporter | None = None) -> 
 
     reporter = reporter or Reporter()
     corpus, splits = _corpus(options, reporter)
-    heard: list[float] = []
     hearing = replace(options.hearing or asr.AsrOptions(), usual_language=_language(corpus))
-    recogniser = asr.create(options.asr, hearing, _loader(corpus.folder, heard))
+    make = partial(_recogniser, options.asr, hearing, corpus.folder.resolve())
+    recogniser, heard = make()
     wanted, rest = _wanted(corpus, splits, options.limit)
     engine = EngineOptions(
         concurrency=recogniser.at_once or hearing.concurrency, retries=0, tries=options.retries + 1
@@ -131,7 +136,14 @@ def transcribe(options: TranscribeOptions, reporter: Reporter | None = None) -> 
         requests = [_request(clip, recogniser) for clip in clips if not clip.problem]
         reporter.stage(f"Transcribing {len(requests):,} clips with {recogniser.name}")
         work = Work(requests, recogniser, _check, _ask, engine)
-        annotations, stats = run(work, journal, reporter)
+        if options.parts is not None and options.parts.engine == "ray":
+            asking = _asking(work, make, corpus.folder, hearing.threads)
+            answered = ask(options.parts, asking, journal, options.out, reporter)
+            annotations, stats = answered.annotations, answered.stats
+            recogniser.notices += answered.notices
+            heard.append(answered.heard)
+        else:
+            annotations, stats = run(work, journal, reporter)
         rows = _rows(corpus, splits, clips, annotations, recogniser.model)
         info = _info(options, corpus, recogniser, rows, rest)
         info["run"] = _run(options.out, stats, sum(heard))
@@ -161,6 +173,30 @@ def _language(corpus: Corpus) -> str:
     from ... import corpora
 
     return corpora.info(corpus.name).language if corpus.name in corpora.names() else ""
+
+
+def _recogniser(spec: str, hearing: AsrOptions, folder: Path) -> tuple[Recogniser, list[float]]:
+    """The recogniser, here or on a worker, and the list that gets the seconds of each clip it decodes."""
+    from ...annotators import asr
+
+    heard: list[float] = []
+    return asr.create(spec, hearing, _loader(folder, heard)), heard
+
+
+def _asking(
+    work: Work, make: Callable[[], tuple[Recogniser, list[float]]], folder: Path, threads: int
+) -> Asking:
+    """The same work for workers, which make a recogniser of their own."""
+    return Asking(
+        requests=work.requests,
+        make=make,
+        check=work.check,
+        conversation=work.conversation,
+        options=work.options,
+        folder=folder.resolve(),
+        in_process=work.annotator.endpoint == "local",
+        threads=threads,
+    )
 
 
 def _loader(folder: Path, heard: list[float]) -> LoadAudio:

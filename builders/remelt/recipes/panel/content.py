@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +115,7 @@ def members_content(
     from ..resolving import ratings_for
 
     rows = panel.rows
-    notes = [*asked.notes, *(note for one in panel.members for note in _replay_notes(one))]
+    notes = [*asked.notes, *(note for one in panel.members for note in replay_notes(one, [rows.utterances]))]
     for note in notes:
         reporter.notice(note)
     content = replace(content, notes=[*content.notes, *notes])
@@ -293,18 +293,28 @@ def asked_rule(out: Path) -> ResolutionOptions | None:
     return rule_of(manifest) if Standing.read(manifest).asked else None
 
 
-def _replay_notes(member: Participant) -> list[str]:
-    """What a replayed file and the corpus do not have in common."""
-    annotator, requests = member.annotator, member.questions.requests
+def replay_notes(member: Participant, asked: Iterable[Sequence[Utterance]]) -> list[str]:
+    """What a replayed file and the corpus do not have in common.
+
+    Args:
+        member: any annotator; one that replays nothing has nothing to tell.
+        asked: the utterances that were asked about, some at a time, in corpus order; gone through once.
+    """
+    annotator = member.annotator
     unused, compare = getattr(annotator, "unused", None), getattr(annotator, "compare", None)
     if unused is None or compare is None:
         return []
+
+    def ids() -> Iterator[str]:
+        for utterances in asked:
+            compare(utterances)
+            yield from (utterance.id for utterance in utterances)
+
     notes = []
-    compare([r.utterance for r in requests])
-    extra = unused([r.utterance.id for r in requests])
+    extra = unused(ids())
     if extra:
         notes.append(f"{len(extra):,} replayed ids were not asked for, such as {', '.join(extra[:5])}")
-    differences = list(getattr(annotator, "differences", ()))
+    differences = getattr(annotator, "differences", ())
     if differences:
         notes.append(
             f"{len(differences):,} replayed rows carry another text or speaker than the corpus, "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...errors import InputError, bad_value
 from ..options import BuildOptions, Member, member_options
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..building import RecipeSpec
 
 _SHOWN = 20
+
+# An annotator: as the user describes it, the options as they hold for it, and itself.
+Made: TypeAlias = "tuple[Member, BuildOptions, Annotator]"
 
 
 @dataclass(frozen=True)
@@ -71,21 +74,40 @@ def open_panel(spec: RecipeSpec, options: BuildOptions, reporter: Reporter) -> P
             that would be asked the same.
     """
     options = spec.filled(options)
-    members = options.members
-    _check_names(members)
+    check_names(options.members)
     corpus, splits = read_corpus(spec, options, reporter)
-    made = [_make(options, member, splits) for member in members]
+    made = [make_member(options, member, splits) for member in options.members]
     rows = select_rows(spec, options, corpus, splits, reporter)
+    return make_panel(spec, rows, made, reporter)
+
+
+def make_panel(spec: RecipeSpec, rows: Rows, made: Sequence[Made], reporter: Reporter) -> Panel:
+    """Renders what each annotator is asked about some rows; nothing is asked yet.
+
+    Args:
+        made: the annotators, in the order of their votes (see `make_member`).
+
+    Raises:
+        InputError: a prompt that cannot be used, or two annotators that would be asked the same.
+    """
     panel = []
-    for member, (own, annotator) in zip(members, made, strict=True):
+    for member, own, annotator in made:
         name = member.name or public_name(annotator.name)
         panel.append(_participant(spec, own, rows, annotator, name, reporter))
     _check_keys(panel)
     return Panel(rows, tuple(panel))
 
 
-def _make(options: BuildOptions, member: Member, splits: tuple[str, ...]) -> tuple[BuildOptions, Annotator]:
-    """The options as they hold for one annotator, with nothing left open, and the annotator."""
+def make_member(options: BuildOptions, member: Member, splits: tuple[str, ...]) -> Made:
+    """One annotator, with the options as they hold for it and nothing left open.
+
+    Args:
+        options: the build's, with the recipe's own values filled in.
+        splits: those that are built.
+
+    Raises:
+        InputError: an annotator that cannot be made.
+    """
     from ...annotators import create
 
     own = member_options(options, member)
@@ -100,7 +122,7 @@ def _make(options: BuildOptions, member: Member, splits: tuple[str, ...]) -> tup
         engine = replace(engine, concurrency=min(engine.concurrency, slots))
     if at_once := getattr(annotator, "at_once", None):
         engine = replace(engine, concurrency=at_once)
-    return replace(own, engine=engine, connection=connection), annotator
+    return member, replace(own, engine=engine, connection=connection), annotator
 
 
 def _participant(
@@ -122,7 +144,12 @@ def _participant(
     )
 
 
-def _check_names(members: Sequence[Member]) -> None:
+def check_names(members: Sequence[Member]) -> None:
+    """Refuses annotators of one name.
+
+    Raises:
+        InputError: a name that stands twice.
+    """
     names = [member.name or public_name(member.annotator) for member in members]
     for name in names:
         if names.count(name) > 1:

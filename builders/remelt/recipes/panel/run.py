@@ -15,7 +15,7 @@ from ...protocols import BatchAnnotator
 from ...records import Annotation, Request, digest
 from ..annotation import Work, carry_out, in_order, run, run_loop, signals
 from ..reporting import Reporter
-from ..workspace import recall, remember
+from ..workspace import amend, recall
 
 if TYPE_CHECKING:
     from ..options import BuildOptions
@@ -43,12 +43,14 @@ class Asked:
         stats: of all together.
         records: name -> what its record in the manifest has of the run (`run`, `missing`, ...).
         notes: who did not finish and why.
+        each: name -> what happened with that annotator.
     """
 
     annotations: tuple[Annotation, ...]
     stats: Stats
     records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    each: Mapping[str, Stats] = field(default_factory=dict)
 
 
 def ask_panel(panel: Panel, journal: Journal, options: BuildOptions, reporter: Reporter) -> Asked:
@@ -72,7 +74,12 @@ def ask_panel(panel: Panel, journal: Journal, options: BuildOptions, reporter: R
         only = panel.members[0]
         reporter.stage(f"Annotating {rows:,} utterances with {only.annotator.name}")
         annotations, stats = run(_work(only), journal, reporter)
-        return Asked(annotations, stats, {only.name: {"run": stats.as_dict()} if stats.asked else {}})
+        return Asked(
+            annotations,
+            stats,
+            {only.name: {"run": stats.as_dict()} if stats.asked else {}},
+            each={only.name: stats},
+        )
     reporter.stage(f"Annotating {rows:,} utterances with {', '.join(panel.names)}")
     runs = [_MemberRun(member, journal, options, reporter) for member in panel.members]
     stopped = run_loop(_Session(runs, reporter).run())
@@ -93,6 +100,7 @@ def ask_panel(panel: Panel, journal: Journal, options: BuildOptions, reporter: R
         stats=stats,
         records={one.name: one.record() for one in runs},
         notes=tuple(f"The annotator {one.name} did not finish: {one.missing}" for one in failed),
+        each={one.name: one.stats for one in runs},
     )
 
 
@@ -281,20 +289,21 @@ class _MemberRun(Reporter):
 
     def _remember(self) -> None:
         """Keeps what was told of an annotator that was asked, for the run that publishes; also a failure."""
-        annotator, out, identity = self.who.annotator, self._options.out, self._identity()
-        kept = recall(out, _MEMBERS)
-        told = {name: value for name, value in kept.get(identity, {}).items() if name != _FAILURE}
+        annotator = self.who.annotator
+        own: dict[str, Any] = {}
         if self.stats.asked:
-            told = {
+            own = {
                 "retires": getattr(annotator, "retires", None),
                 "notices": list(annotator.notices),
                 "caveat": getattr(annotator, "caveat", ""),
                 "run": self.stats.as_dict(),
             }
-        if self.failure:
-            told[_FAILURE] = self.failure
-        if told != kept.get(identity, {}):
-            remember(out, _MEMBERS, {**kept, identity: told})
+
+        def change(kept: dict[str, Any]) -> dict[str, Any]:
+            told = own or {name: value for name, value in kept.items() if name != _FAILURE}
+            return {**told, _FAILURE: self.failure} if self.failure else told
+
+        amend(self._options.out, _MEMBERS, self._identity(), change)
 
     def record(self) -> dict[str, Any]:
         """What the manifest says of the run besides `panel.member_record`.
