@@ -169,6 +169,8 @@ def test_the_manifest_says_who_voted_and_how(out: Path, panel: DatasetContent) -
         "name": "big", "model": "gpt-test", "endpoint": "https://example.org/v1",
         "parameters": {"temperature": 1.0}, "retires": "2027-01-14", "caveat": "",
         "notices": ["once it dropped the seed"], "means": {"json_schema": 5},
+        "answered_by": {"gpt-test": 5},
+        "answered": {"first": "2026-01-02T03:04:05Z", "last": "2026-01-02T03:04:05Z"},
     }  # fmt: skip
     assert manifest["resolution"] == {**panel.panel.resolution, "ratings": False}  # type: ignore[union-attr]
     assert members_of(manifest) == [dict(member) for member in MEMBERS]

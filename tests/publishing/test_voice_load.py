@@ -126,7 +126,7 @@ def test_the_card_says(card, text):
 
 
 def test_the_card_of_a_free_corpus_warns_of_nothing(content, tmp_path):
-    free = replace(content, corpus={**content.corpus, "licence": "CC BY-NC-SA 4.0"})
+    free = replace(content, corpus={**content.corpus, "name": "own", "licence": "CC BY-NC-SA 4.0"})
     publish(tmp_path / "out", with_voice(free, info={"audio": "flac"}, levels=(), measures=(), rows={}))
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert "passed on under its licence (CC BY-NC-SA 4.0)" in card

@@ -15,6 +15,33 @@ if TYPE_CHECKING:
 WIDTH = 160
 
 
+def check_json(target: Path | None) -> None:
+    """Refuses a file of `--json` that cannot be written, before a command has done what cannot be undone.
+
+    Raises:
+        InputError: it is a folder, or stands in one that is not there.
+    """
+    if target is None or str(target) == "-":
+        return
+    if target.is_dir():
+        raise InputError(f"Cannot write {target}: it is a folder; --json takes a file")
+    if not target.parent.is_dir():
+        raise InputError(f"Cannot write {target}: there is no folder {target.parent}")
+
+
+def show_bars(shown: bool) -> None:
+    """The progress bars of huggingface_hub, which are noise in a log."""
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    if shown:
+        enable_progress_bars()
+    else:
+        disable_progress_bars()
+
+
 def put_json(target: Path | None, value: Any) -> bool:
     """Writes a value as JSON to the file of `--json`, or prints it where the file is `-`.
 

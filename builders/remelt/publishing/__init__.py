@@ -3,10 +3,10 @@
 from .card import write_card
 from .content import DatasetContent
 from .folder import check_replies, publish, seal
-from .frontmatter import shareable
 from .manifest import read_manifest
 from .problem import Problem
 from .reading import read_annotations, read_dropped, read_voice
+from .sharing import Sharing, shareable, sharing_of
 from .sounds import PublishedAudio
 from .verify import find_problems
 from .voice import VoiceContent
@@ -15,6 +15,7 @@ __all__ = [
     "DatasetContent",
     "Problem",
     "PublishedAudio",
+    "Sharing",
     "VoiceContent",
     "check_replies",
     "find_problems",
@@ -25,5 +26,6 @@ __all__ = [
     "read_voice",
     "seal",
     "shareable",
+    "sharing_of",
     "write_card",
 ]

@@ -36,18 +36,41 @@ def keys_in_file(path: Path, place: str) -> Iterator[Problem]:
         yield Problem(place, f"holds what looks like an API key ({found})")
 
 
+class KeySearch:
+    """The same for all text of a table, some rows at a time; names the column and the row's id."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[tuple[str, str]]] = {}
+
+    def add(self, table: pa.Table) -> None:
+        """Looks through further rows."""
+        for name in table.column_names:
+            found = self._found.setdefault(name, [])
+            found += _hits(table, name, _MOST - len(found))
+
+    def problems(self, place: str) -> Iterator[Problem]:
+        """What was found."""
+        for name, found in self._found.items():
+            for row, key in found:
+                yield Problem(place, f"column {name!r} of {row} holds what looks like an API key ({key})")
+
+
 def keys_in_table(table: pa.Table, place: str) -> Iterator[Problem]:
-    """The same for all text of a table; names the column and the row's id."""
+    """The same for a table that is in memory."""
+    search = KeySearch()
+    search.add(table)
+    yield from search.problems(place)
+
+
+def _hits(table: pa.Table, name: str, most: int) -> list[tuple[str, str]]:
+    """Row and key of the first finds in a column."""
+    column: Any = table.column(name)
+    rows: Any = pa.array(range(table.num_rows), pa.int64())
+    if pa.types.is_list(column.type):
+        rows, column = pc.list_parent_indices(column), pc.list_flatten(column)
+    if not pa.types.is_string(column.type) or not most:
+        return []
+    hits = pc.indices_nonzero(pc.fill_null(pc.match_substring_regex(column, _PATTERN), False)).to_pylist()
+    found = [(hit, key) for hit in hits for key in keys_in_text(column[hit].as_py())]
     ids = table.column("id")
-    for name in table.column_names:
-        column: Any = table.column(name)
-        rows: Any = pa.array(range(table.num_rows), pa.int64())
-        if pa.types.is_list(column.type):
-            rows, column = pc.list_parent_indices(column), pc.list_flatten(column)
-        if not pa.types.is_string(column.type):
-            continue
-        hits = pc.indices_nonzero(pc.fill_null(pc.match_substring_regex(column, _PATTERN), False)).to_pylist()
-        found = [(hit, key) for hit in hits for key in keys_in_text(column[hit].as_py())]
-        for hit, key in found[:_MOST]:
-            row = ids[rows[hit].as_py()].as_py()
-            yield Problem(place, f"column {name!r} of {row} holds what looks like an API key ({key})")
+    return [(str(ids[rows[hit].as_py()].as_py()), key) for hit, key in found[:most]]

@@ -17,6 +17,7 @@ from .layout import AUDIT, CARD, CONFIGS, shards
 from .markdown import Markdown, code, fence, inline, link, number, percent, table
 from .panelcard import authors, caveats, panel_context
 from .parquet import write_bytes
+from .sharing import sharing_of
 from .soft import SOFT
 from .summary import SplitSummary, Summary, summarise
 from .voicecard import extra_columns, voice_context
@@ -46,13 +47,20 @@ def write_card(out: Path, manifest: Mapping[str, Any], findings: Mapping[str, An
     title = _title(manifest)
     data = front_matter(out, manifest, title)
     context = _context(out, manifest, summary, title) | audit_context(manifest, findings or {})
-    body = render(context, manifest["recipe"])
+    body = render(context, template_of(manifest))
     text = f"---\n{data.to_yaml()}\n---\n\n{body}"
     problems = card_problems(text)
     if problems:
         raise CardError(f"The card of {out} is not valid: {'; '.join(problems)}")
     write_bytes(text.encode("utf-8"), out / CARD)
     return out / CARD
+
+
+def template_of(manifest: Mapping[str, Any]) -> str:
+    """The name of a folder's card among the templates: its recipe, or what it is without its replies."""
+    if manifest.get("labels_only"):
+        return "labels_only"
+    return "joined" if manifest.get("joined") else str(manifest["recipe"])
 
 
 def render(context: Mapping[str, Any], recipe: str) -> str:
@@ -98,6 +106,10 @@ def _context(out: Path, manifest: Mapping[str, Any], summary: Summary, title: st
     return {
         "title": title,
         "manifest": manifest,
+        "answers": [code(name) for name in manifest.get("left_out", {}).get("answers", ())],
+        "meld": corpus["name"] == "meld",
+        "matched": _matched(manifest),
+        "sharing": sharing_of(corpus.get("licence") or "", corpus["name"]),
         "summary": summary,
         "splits": splits,
         "empty": _empty(out, manifest),
@@ -146,6 +158,20 @@ def _context(out: Path, manifest: Mapping[str, Any], summary: Summary, title: st
         "versions": [f"{name} {version}" for name, version in manifest["versions"].items()],
         "method": resources.read("cards", f"{manifest['recipe']}.bib"),
     }
+
+
+def _matched(manifest: Mapping[str, Any]) -> list[list[Any]]:
+    """What a join found; nothing where there was none."""
+    told = {
+        "joined": "labels with their utterance",
+        "checked": "of them compared by their words",
+        "different": "with other words than those that were labelled",
+        "relabelled": "with another original label",
+        "missing": "labels whose id the copy does not have",
+        "unlabelled": "utterances of the copy without a label",
+    }
+    joined = manifest.get("joined") or {}
+    return [[words, int(joined.get(key, 0))] for key, words in told.items()] if joined else []
 
 
 def audit_context(manifest: Mapping[str, Any], findings: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,11 +240,24 @@ def _annotator_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
         ["endpoint", annotator["endpoint"]],
         *([str(name), str(value)] for name, value in annotator.get("parameters", {}).items()),
         ["retirement date of the model", annotator.get("retires") or "none known"],
+        *_answered(annotator),
         ["structure asked for by", means],
         ["replies", f"{number(replies['total'])}: {statuses}"],
         ["tokens", tokens if replies["input_tokens"] is not None else "not counted"],
         ["cost", cost],
     ]
+
+
+def _answered(annotator: Mapping[str, Any]) -> list[list[str]]:
+    """Which models answered, as the server named them, and when; nothing of a dataset that does not tell."""
+    rows = []
+    if models := annotator.get("answered_by"):
+        rows.append(["model that answered", ", ".join(f"{n} ({number(c)})" for n, c in models.items())])
+    when = annotator.get("answered") or {}
+    if when.get("first"):
+        days = dict.fromkeys((when["first"][:10], when["last"][:10]))
+        rows.append(["date of annotation", " to ".join(days)])
+    return rows
 
 
 def _matrix(split: SplitSummary, labels: tuple[str, ...]) -> dict[str, Any]:

@@ -52,22 +52,46 @@ def extras_of(utterances: Iterable[Utterance]) -> ExtraColumns:
     return _ordered(found, attributes)
 
 
+class ExtrasSeen:
+    """Finds them in the published annotations and dropped rows, some at a time."""
+
+    def __init__(self) -> None:
+        self._found: set[str] = set()
+        self._attributes: set[str] = set()
+
+    def add(self, table: pa.Table) -> None:
+        """Looks through further rows.
+
+        Raises:
+            InputError: attributes that are no JSON object.
+        """
+        for name in FIELDS:
+            if name in table.column_names and table[name].null_count < table.num_rows:
+                self._found.add(name)
+        if ATTRIBUTES in table.column_names:
+            for text in pc.unique(table[ATTRIBUTES]).to_pylist():
+                self._attributes.update(attributes_from(text and unescape(text), "a published row"))
+
+    def update(self, other: ExtrasSeen) -> None:
+        """Adds what was found elsewhere."""
+        self._found |= other._found
+        self._attributes |= other._attributes
+
+    def columns(self) -> ExtraColumns:
+        """Those found."""
+        return _ordered(self._found - {ATTRIBUTES}, self._attributes)
+
+
 def extras_in_tables(tables: Iterable[pa.Table]) -> ExtraColumns:
-    """The same from the published annotations and dropped rows.
+    """The same for tables, or batches of rows.
 
     Raises:
         InputError: attributes that are no JSON object.
     """
-    found: set[str] = set()
-    attributes: set[str] = set()
+    seen = ExtrasSeen()
     for table in tables:
-        for name in FIELDS:
-            if name in table.column_names and table[name].null_count < table.num_rows:
-                found.add(name)
-        if ATTRIBUTES in table.column_names:
-            for text in pc.unique(table[ATTRIBUTES]).to_pylist():
-                attributes.update(attributes_from(text and unescape(text), "a published row"))
-    return _ordered(found - {ATTRIBUTES}, attributes)
+        seen.add(table)
+    return seen.columns()
 
 
 def _ordered(found: Collection[str], attributes: Collection[str]) -> ExtraColumns:

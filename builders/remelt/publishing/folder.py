@@ -48,18 +48,28 @@ def publish(out: Path, content: DatasetContent) -> dict[str, Any]:
     columns = columns_of(
         content.utterances(), content.label_set, content.schema, soft, voice, content.panel is not None
     )
+    return put(out, manifest, _stage(out, content, columns))
+
+
+def put(out: Path, manifest: dict[str, Any], files: Iterable[Staged]) -> dict[str, Any]:
+    """Puts a build's Parquet files in their places, all or none, and writes the manifest and a plain card.
+
+    Args:
+        out: the dataset folder.
+        manifest: without its files.
+        files: written one after the other as they are taken.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        WriteError: as `publish`.
+    """
     before = _earlier_files(out)
     staged: list[Staged] = []
     try:
-        for config, split, table in _tables(content, columns):
-            place = partial(_place, out, config, split)
-            if config == "default" and content.voice and content.voice.audio is not None:
-                schema = data_features(columns).arrow_schema
-                staged += stage_sounds(table, schema, content.voice.audio, place)
-                continue
-            count = shard_count(table)
-            for index in range(count):
-                staged.append(stage_table(shard(table, index, count), place(index, count)))
+        for file in files:
+            staged.append(file)
         commit(staged)
     finally:
         for file in staged:
@@ -76,6 +86,19 @@ def publish(out: Path, content: DatasetContent) -> dict[str, Any]:
     write_manifest(out, manifest)
     write_card(out, manifest)
     return _sealed(out, manifest)
+
+
+def _stage(out: Path, content: DatasetContent, columns: Columns) -> Iterator[Staged]:
+    """Writes all Parquet files beside their final places."""
+    for config, split, table in _tables(content, columns):
+        place = partial(_place, out, config, split)
+        if config == "default" and content.voice and content.voice.audio is not None:
+            schema = data_features(columns).arrow_schema
+            yield from stage_sounds(table, schema, content.voice.audio, place)
+            continue
+        count = shard_count(table)
+        for index in range(count):
+            yield stage_table(shard(table, index, count), place(index, count))
 
 
 def seal(out: Path) -> dict[str, Any]:

@@ -18,8 +18,6 @@ _LARGEST = "1B<n<10B"
 _FAMILIES = {"odbl-1.0": "odbl", "odc-by-1.0": "odc-by", "cc0": "cc0-1.0", "pddl-1.0": "pddl"}
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _LICENSE_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*")
-# MELD's GPL is not among them: it covers the project's files, and the clips are a television series.
-_SHAREABLE = ("apache", "mit", "cc0", "cc-by", "cc by", "public domain", "odbl")
 TASKS = ("audio-classification", "text-classification")
 
 
@@ -43,15 +41,6 @@ def licence_fields(licence: str, homepage: str = "") -> dict[str, str]:
     if homepage.startswith(("https://", "http://")):
         fields["license_link"] = homepage
     return fields
-
-
-def shareable(licence: str) -> bool:
-    """Whether a corpus's licence is known to let its recordings be passed on.
-
-    >>> shareable("CC BY-NC-SA 4.0"), shareable("GPL-3.0"), shareable("")
-    (True, False, False)
-    """
-    return licence.strip().casefold().startswith(_SHAREABLE)
 
 
 def hub_licences() -> frozenset[str]:

@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 
 from .. import __version__
 from ..errors import InputError, bad_value
-from ..records import Annotation, digest
+from ..records import digest
 from .content import DatasetContent
 from .fields import LABEL_KEY
 from .layout import AUDIT, CARD, FOLDERS, MANIFEST
-from .panel import KINDS, UNRESOLVED, member_records
+from .panel import KINDS, OF_REPLIES, member_records
 from .parquet import sha256, write_bytes
+from .tally import Tally
 
 FORMAT = 1
 KEYS = (
@@ -49,12 +50,17 @@ _SOUND_PACKAGES = ("av", "soundfile", "soxr")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def build_manifest(content: DatasetContent) -> dict[str, Any]:
+def build_manifest(content: DatasetContent, tally: Tally | None = None) -> dict[str, Any]:
     """The manifest of a build, still without its files.
+
+    Args:
+        content: what is published.
+        tally: what is counted of its rows, where they are published part by part and not in `content`.
 
     Raises:
         InputError: the counts do not add up to the corpus (see `count_rows`).
     """
+    tally = tally or Tally.of(content)
     return {
         "format": FORMAT,
         "remelt_version": __version__,
@@ -74,11 +80,11 @@ def build_manifest(content: DatasetContent) -> dict[str, Any]:
             "sha256": digest(content.schema),
             "json": plain(content.schema),
         },
-        **_annotators(content),
+        **_annotators(content, tally),
         "options": plain(content.options),
-        "counts": count_rows(content),
+        "counts": count_rows(content, tally),
         "attrition": [plain(row) for row in content.attrition],
-        "replies": _replies(content.annotations),
+        "replies": tally.replies.record(),
         **({} if content.run is None else {"run": plain(content.run)}),
         **({} if content.voice is None else {"voice": plain(content.voice.record)}),
         **({"resplit": True} if content.resplit else {}),
@@ -92,24 +98,13 @@ def build_manifest(content: DatasetContent) -> dict[str, Any]:
     }
 
 
-def count_rows(content: DatasetContent) -> dict[str, dict[str, int]]:
+def count_rows(content: DatasetContent, tally: Tally) -> dict[str, dict[str, int]]:
     """Rows per split by where they went; those that are unresolved only where there are votes.
 
     Raises:
         InputError: kept, dropped, quarantined and unresolved rows do not add up to the split's input.
     """
-    kept = Counter(row.utterance.split for row in content.kept())
-    left = Counter((drop.utterance.split, drop.stage) for drop in content.drops)
-    counts = {
-        split: {
-            "input": content.inputs.get(split, 0),
-            "kept": kept[split],
-            "dropped": left[split, "selection"],
-            "quarantined": left[split, "annotation"],
-            **({"unresolved": left[split, UNRESOLVED]} if content.panel else {}),
-        }
-        for split in content.splits
-    }
+    counts = {split: {"input": content.inputs.get(split, 0), **tally.rows[split]} for split in content.splits}
     for split, row in counts.items():
         parts = {name: count for name, count in row.items() if name != "input"}
         if sum(parts.values()) != row["input"]:
@@ -121,19 +116,21 @@ def count_rows(content: DatasetContent) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _annotators(content: DatasetContent) -> dict[str, Any]:
+def _annotators(content: DatasetContent, tally: Tally) -> dict[str, Any]:
     """What the manifest says of who answered."""
     if content.panel is None:
-        return {"annotator": {**plain(content.annotator), "means": _means(content.annotations)}}
-    answers: dict[str, list[Annotation]] = {member["name"]: [] for member in content.panel.members}
-    for annotation in content.annotations:
-        answers[annotation.request.annotator].append(annotation)
-    counted = {name: {"means": _means(mine), "replies": _replies(mine)} for name, mine in answers.items()}
-    members = plain(member_records(content.panel, counted))
+        replies = tally.replies
+        counted = {"means": replies.means_record(), **replies.answered_record()}
+        return {"annotator": {**plain(content.annotator), **counted}}
+    each = {
+        name: {"means": mine.means_record(), **mine.answered_record(), "replies": mine.record()}
+        for name, mine in tally.members.items()
+    }
+    members = plain(member_records(content.panel, each))
     return {
-        "annotator": {**plain(content.panel.annotator), "means": members[0]["means"]},
+        "annotator": {**plain(content.panel.annotator), **{name: members[0][name] for name in OF_REPLIES}},
         "annotators": members,
-        "resolution": {**plain(content.panel.resolution), "ratings": content.panel.has_raters},
+        "resolution": {**plain(content.panel.resolution), "ratings": tally.raters},
     }
 
 
@@ -248,22 +245,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(plain(item) for item in value)
     return str(value) if isinstance(value, Path) else value
-
-
-def _means(annotations: Sequence[Annotation]) -> dict[str, int]:
-    return dict(sorted(Counter(reply.means for a in annotations for reply in a.replies).items()))
-
-
-def _replies(annotations: Sequence[Annotation]) -> dict[str, Any]:
-    replies = [reply for a in annotations for reply in a.replies]
-    status = Counter(verdict.status for a in annotations for verdict in a.verdicts)
-    return {
-        "total": len(replies),
-        **{name: status[name] for name in ("valid", "invalid", "refused", "error")},
-        "input_tokens": total([r.input_tokens for r in replies]),
-        "output_tokens": total([r.output_tokens for r in replies]),
-        "cost": total([r.cost for r in replies]),
-    }
 
 
 def total(values: Sequence[float | None]) -> float | None:

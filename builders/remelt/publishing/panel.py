@@ -20,7 +20,8 @@ NOT_ASKED = "not_asked"
 # In the order in which an utterance can be left out.
 STAGES: tuple[Stage, ...] = ("selection", "annotation", UNRESOLVED)
 # A member's keys that are counted from its replies and not handed over.
-COUNTED = ("means", "replies")
+OF_REPLIES = ("means", "answered_by", "answered")
+COUNTED = (*OF_REPLIES, "replies")
 _KEYS = ("name", "kind", "model", "endpoint", "parameters", "notices", "prompt", "schema")
 _ANNOTATOR = ("name", "model", "endpoint", "parameters", "retires", "notices", "caveat")
 _NOTHING = Verdict("error")
@@ -134,7 +135,7 @@ def member_records(panel: PanelContent, counted: Mapping[str, Mapping[str, Any]]
 
     Args:
         panel: the annotators.
-        counted: by a member's name, what is counted from its replies (`means`, `replies`).
+        counted: by a member's name, what is counted from its replies (`COUNTED`).
     """
     return [
         {

@@ -67,13 +67,22 @@ class Staged:
 
 def shard_count(table: pa.Table) -> int:
     """How many files a split is spread over, from its rows and its size in memory."""
-    rows, size = int(table.num_rows), int(table.nbytes)
+    return shards_for(int(table.num_rows), int(table.nbytes))
+
+
+def shards_for(rows: int, size: int) -> int:
+    """How many files so many rows are spread over, which take so many bytes in memory."""
     return max(1, -(-rows // ROWS_PER_SHARD), -(-size // BYTES_PER_SHARD))
+
+
+def bounds(rows: int, index: int, count: int) -> tuple[int, int]:
+    """The first row of one of `count` files of nearly equal length, and the one after its last."""
+    return rows * index // count, rows * (index + 1) // count
 
 
 def shard(table: pa.Table, index: int, count: int) -> pa.Table:
     """The rows of one of `count` files of nearly equal length."""
-    start, end = (table.num_rows * i // count for i in (index, index + 1))
+    start, end = bounds(table.num_rows, index, count)
     return table.slice(start, end - start)
 
 
@@ -84,6 +93,25 @@ def stage_table(table: pa.Table, path: Path) -> Staged:
         WriteError: the disk is full, or the folder cannot be written.
     """
     return stage(path, lambda handle: _write_rows(table, handle))
+
+
+def stage_groups(groups: Iterable[pa.Table], schema: pa.Schema, path: Path) -> Staged:
+    """Writes a file from its row groups: the same bytes as `stage_table` makes of all the rows in one table.
+
+    Args:
+        groups: `ROWS_PER_GROUP` rows each, but for the last; columns of one piece.
+        schema: of every group, for a file that has none.
+
+    Raises:
+        WriteError: as `stage_table`.
+    """
+
+    def write(handle: Any) -> None:
+        with pq.ParquetWriter(handle, schema, **_SETTINGS) as writer:
+            for group in groups:
+                writer.write_table(group, row_group_size=ROWS_PER_GROUP)
+
+    return stage(path, write)
 
 
 def stage_bytes(content: bytes, path: Path) -> Staged:

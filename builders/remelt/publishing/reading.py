@@ -112,7 +112,13 @@ class Asked:
 
 
 def asked_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What `annotations_from_table` has to know besides the rows and their split."""
+    """What `annotations_from_table` has to know besides the rows and their split.
+
+    Raises:
+        InputError: the folder is without its replies.
+    """
+    if manifest.get("labels_only") or manifest.get("joined"):
+        raise InputError("The dataset is without its replies: only labels were published of it")
     # Equal schemas are one object: it is hashed once, not for every row.
     schemas: dict[str, Mapping[str, Any]] = {}
     return {

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import InputError
+from .batches import published_rows
 from .extras import FIELDS, extras_in_tables
-from .frontmatter import shareable
 from .markdown import code
 from .reading import read_split
+from .sharing import shareable
 from .voice import FLAGS, LEVELS, SECONDS, TRANSCRIPT, VoiceColumns, columns_of_record
 
 _MOST_GROUPS = 12
@@ -43,7 +44,7 @@ def voice_context(out: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | No
         "rows": table.num_rows,
         "heard": table.num_rows - seconds.null_count,
         "hours": (pc.sum(seconds).as_py() or 0.0) / 3600,
-        "shareable": shareable(manifest["corpus"].get("licence") or ""),
+        "shareable": shareable(manifest["corpus"].get("licence") or "", manifest["corpus"]["name"]),
         "acoustics": _acoustics(record.get("acoustics")),
         "measures": columns.measures,
         "levels": [_level(name, table[name], _of(record.get("bins"), name)) for name in columns.levels],
@@ -56,9 +57,10 @@ def voice_context(out: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | No
 def extra_columns(out: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that only some corpora have, for the card's words on them."""
     tables = (
-        read_split(out, manifest, config, split, FIELDS)
+        batch
         for config in ("annotations", "dropped")
         for split in manifest["splits"]
+        for batch in published_rows(out, manifest, config, split).batches(FIELDS)
     )
     found = extras_in_tables(tables)
     return {"fields": found.fields, "attributes": [code(name) for name in found.attributes]}

@@ -1,0 +1,1 @@
+"""Datasets that leave this machine or come from the Hub."""
