@@ -63,6 +63,8 @@ class AnnotatorOptions:
         device: `cpu`, `cuda`, or None to choose (hf).
         batch: limits and waits of batches (openai-batch).
         column: the column that holds the label in a label file; None to find it (replay).
+        workspace: a folder for files that are worth keeping for the next time, such as the index of a large
+            file of replies; None for temporary ones (replay).
     """
 
     base_url: str | None = None
@@ -80,6 +82,7 @@ class AnnotatorOptions:
     device: str | None = None
     batch: BatchOptions = field(default_factory=BatchOptions)
     column: str | None = None
+    workspace: Path | None = None
 
     def __post_init__(self) -> None:
         if self.answer_format not in ANSWER_FORMATS:

@@ -15,6 +15,7 @@ from ..protocols import Annotator
 from ..records import Message, Reply, Request
 from . import local_models, local_server
 from .base import AnnotatorOptions
+from .keys import Key
 from .openai_chat import OpenAIChat
 
 _LENGTH = "x-remelt-max-length"
@@ -171,4 +172,4 @@ class _Embedded(OpenAIChat):
     def __init__(self, name: str, model: str, options: AnnotatorOptions, key: str) -> None:
         options = replace(options, timeout=max(options.timeout, _PATIENCE), more_urls=())
         super().__init__(name, model, options, endpoint=_ENDPOINT)
-        self._key = key
+        self._key = Key(key, "the embedded server")

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import AnnotatorError, FieldRefused, InputError, RequestRejected, TransientError
+from ..offline import need_way_to
 from ..protocols import BatchState
 from ..records import Estimate, Message, Reply, Request
-from . import known_models
+from . import keys, known_models
 from .base import AnnotatorOptions
 from .estimates import Estimator
 from .openai_chat import OpenAIChat, shown_url
-from .openai_errors import ServerSaid, causes, kind, read_error, tidy
+from .openai_errors import ServerSaid, causes, kind, read_error, tidy, without_key
 from .openai_plan import blames_format, first_plan, named_parameter, named_schema
 from .openai_reply import read_reply
 from .openai_servers import KEY, OFFICIAL
@@ -96,7 +97,7 @@ class OpenAIBatch:
         self.name, self.model = name, model
         self._base_url = base_url.strip().rstrip("/")
         self.endpoint = shown_url(self._base_url)
-        self._key = os.environ.get(KEY, "").strip()
+        self._key = keys.from_environment([base_url])
         self._options = options
         self.batch_options = options.batch
         self._price = known_models.find(model, options.prices)
@@ -123,7 +124,9 @@ class OpenAIBatch:
             await chat.start()
         finally:
             await chat.close()
+        self._key = chat.key
         self.retires = chat.retires or self.retires
+        self.notices.extend(notice for notice in chat.notices if notice not in self.notices)
 
     def estimate(self, request: Request, messages: tuple[Message, ...]) -> Estimate:
         """What a request will take at most, at the batch price."""
@@ -165,6 +168,9 @@ class OpenAIBatch:
         if not isinstance(body, dict):
             raise TransientError("the answer is no chat completion")
         reply = read_reply(body, request, attempt, None, self._redact)
+        reply = replace(
+            reply, raw=without_key(reply.raw, self._key), model=without_key(reply.model, self._key)
+        )
         cost = None
         if self._price is not None and reply.input_tokens is not None:
             sent, received = reply.input_tokens, reply.output_tokens or 0
@@ -227,6 +233,7 @@ class OpenAIBatch:
 
     async def find_batch(self, file: str, mark: str) -> BatchState | None:
         """Looks through the server's list; see `protocols.BatchAnnotator.find_batch`."""
+        await self._unlock()
         client, after = self._connect(), None
         while True:
             page = await self._ask(
@@ -257,6 +264,7 @@ class OpenAIBatch:
 
     async def cancel_batch(self, batch_id: str) -> BatchState:
         """Ends a batch; see `protocols.BatchAnnotator.cancel_batch`."""
+        await self._unlock()
         batch = await self._ask(self._connect().batches.cancel(batch_id))
         if isinstance(batch, ServerSaid):
             if batch.status in (400, 409):
@@ -290,6 +298,12 @@ class OpenAIBatch:
 
     # -- help ---------------------------------------------------------------------------------------
 
+    async def _unlock(self) -> None:
+        """Gets the key, for what is asked of a server without `start`."""
+        need_way_to(self._base_url, f"The server {self.endpoint}")
+        if not self._key:
+            self._key = await keys.find([self._base_url])
+
     def _connect(self) -> openai.AsyncOpenAI:
         if self._client is None:
             import aiohttp
@@ -299,7 +313,7 @@ class OpenAIBatch:
             self._status_error = openai.APIStatusError
             self._connection_errors = (openai.OpenAIError, httpx2.HTTPError, aiohttp.ClientError, ValueError)
             self._client = openai.AsyncOpenAI(
-                api_key=self._key or "none",
+                api_key=str(self._key) or "none",
                 base_url=self._base_url,
                 max_retries=0,
                 timeout=httpx2.Timeout(self._options.timeout, connect=min(self._options.timeout, 30.0)),

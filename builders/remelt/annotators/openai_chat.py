@@ -20,15 +20,16 @@ from typing import Any, NoReturn
 from ..errors import AnnotatorError, InputError, RequestRejected, TransientError
 from ..protocols import Annotator
 from ..records import Estimate, Message, RateLimits, Reply, Request
-from . import known_models
+from . import keys, known_models
 from .base import AnnotatorOptions
 from .estimates import Estimator
-from .openai_errors import Kind, ServerSaid, kind, read_error, read_object, tidy
+from .openai_errors import Kind, ServerSaid, kind, read_error, read_object, tidy, without_key
 from .openai_plan import Negotiation, blames_format, first_plan, named_parameter, named_schema
 from .openai_reply import read_reply
 from .openai_servers import KEY, OFFICIAL, Server, Servers, check_key, key_problem
 from .openai_transport import Answer, Encoder, Transport
 from .openai_transport import shown_url as shown_url
+from .retirement import announced
 
 SCHEME = "openai"
 FORM = "openai/MODEL"
@@ -77,7 +78,7 @@ class OpenAIChat:
         self.notices: list[str] = []
         self._servers = Servers((base_url, *options.more_urls), model, self.notices)
         self.endpoint = self._servers.first.shown if endpoint is None else endpoint
-        self._key = os.environ.get(KEY, "").strip()
+        self._key = keys.from_environment((base_url, *options.more_urls))
         self._options, self._embedded = options, endpoint is not None
         self._price = known_models.find(model, options.prices)
         plan, told = first_plan(model, options, self._price is not None and self._price.reasoning)
@@ -100,11 +101,20 @@ class OpenAIChat:
             AnnotatorError: no key for OpenAI's own server, a refused key, nobody at any address, or
                 another model at one of several.
         """
+        if not self._key and not self._embedded:
+            self._key = await keys.find([server.base_url for server in self._servers.all])
         check_key(self._servers.all, self._key)
         await self._servers.start(self._connected())
-        date = self._servers.first.models.get(self.model, {}).get("shutdown_date")
-        if isinstance(date, str) and date:
-            self.retires = date
+        date, problem = announced(await self._servers.entry(self._connected()))
+        self.retires = date or self.retires
+        if problem:
+            told = f"{self._servers.first.shown} tells when {self.model} is switched off, but {problem}"
+            self.notices.append(self._redact(told))
+
+    @property
+    def key(self) -> keys.Key:
+        """The API key, once started; empty for none."""
+        return self._key
 
     @property
     def limits(self) -> RateLimits | None:
@@ -181,6 +191,8 @@ class OpenAIChat:
         self._negotiation.accepted(bid)
         return replace(
             reply,
+            raw=without_key(reply.raw, self._key),
+            model=without_key(reply.model, self._key),
             means=bid.plan.means(request),
             detail="; ".join(part for part in (reply.detail, bid.plan.noted(request)) if part),
             seconds=seconds,

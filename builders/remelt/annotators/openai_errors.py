@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+from urllib.parse import quote
 
 from ..errors import TransientError
 
 Kind = Literal["transient", "throttled", "quota", "key", "model", "route", "rejected", "refused_field"]
 
-_SECRET = re.compile(r"\b(?:sk|pk|rk|gsk|hf)[-_][\w*.-]{6,}|(?<=Bearer )\S+|(?<=://)[^/\s@]+(?=@)")
+_SECRET = re.compile(
+    r"\b(?:sk|pk|rk|gsk|hf)[-_][\w*.-]{6,}|(?<=Bearer )\S+|(?<=Basic )\S+|(?<=://)[^/\s@]+(?=@)"
+)
 _MODEL = re.compile(
     r"model\b.{0,120}\b(?:(?:does )?not (?:exist|found)|not have access|decommissioned|deprecated|retired)"
     r"|(?:unknown|invalid|no such) model|model_not_found|unrecognized model",
@@ -33,6 +38,9 @@ _QUOTA = re.compile(
 _LONGEST = 300
 # Local servers take any key, such as 'x' or 'none'; these are no secret, and words of the message.
 _SHORTEST_KEY = 7
+# An answer is kept word for word; what is taken out of it must be no word by chance.
+_SHORTEST_IN_ANSWER = 16
+CUSTOM_HEADERS = "OPENAI_CUSTOM_HEADERS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +138,7 @@ def read_error(status: int, headers: Mapping[str, str], content: bytes, key: str
         if isinstance(error, dict):
             code, param = (str(error.get(name) or "") for name in ("code", "param"))
             code = code if code and code != "None" else str(error.get("type") or "")
-    return ServerSaid(status, tidy(message, key), code, param, retry_after(headers))
+    return ServerSaid(status, tidy(message, key), tidy(code, key), tidy(param, key), retry_after(headers))
 
 
 def _page(content: bytes) -> str:
@@ -164,10 +172,40 @@ def tidy(text: str, key: str = "") -> str:
     >>> tidy("Incorrect API key provided: sk-abc123***xyz.\\nSee the docs")
     'Incorrect API key provided: [key] See the docs'
     """
-    if len(key) >= _SHORTEST_KEY:
-        text = text.replace(key, "[key]")
+    text = without(text, secrets(key), _SHORTEST_KEY)
     line = " ".join(_SECRET.sub("[key]", text).split())
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def without_key(answer: str, key: str) -> str:
+    """An answer without the API key, which a gateway may repeat there, and otherwise as it is.
+
+    >>> without_key('{"label": "joy", "debug": "Bearer abcdefghijklmnop"}', "abcdefghijklmnop")
+    '{"label": "joy", "debug": "Bearer [key]"}'
+    """
+    return without(answer, secrets(key), _SHORTEST_IN_ANSWER)
+
+
+def without(text: str, secrets: Iterable[str], shortest: int) -> str:
+    """A text without some secrets, also in base64 and as part of an address, where they are long enough."""
+    for secret in secrets:
+        if len(secret) < shortest:
+            continue
+        plain = secret.encode("utf-8", "replace")
+        for form in dict.fromkeys((str(secret), quote(secret, safe=""), b64encode(plain).decode())):
+            text = text.replace(form, "[key]")
+    return text
+
+
+def secrets(key: str) -> tuple[str, ...]:
+    """A key and what goes to the server with it: see `keys.Key`, and the user's own headers."""
+    return (key, *getattr(key, "others", ()), *header_values())
+
+
+def header_values() -> list[str]:
+    """What the user's own headers hold, which may be keys of gateways."""
+    lines = os.environ.get(CUSTOM_HEADERS, "").splitlines()
+    return [value for line in lines if (value := line.partition(":")[2].strip())]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -8,15 +8,18 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from ..errors import AnnotatorError, InputError, TransientError
+from ..offline import need_way_to
 from ..records import RateLimits
-from .openai_errors import ServerSaid, kind, read_error
+from . import keys
+from .openai_errors import ServerSaid, kind, read_error, read_object
 from .openai_limits import merged, rate_limits
 from .openai_transport import Answer, Transport, Unreachable, shown_url
 
 OFFICIAL = "https://api.openai.com/v1"
-KEY = "OPENAI_API_KEY"
+KEY = keys.VARIABLE
 
 _HELLO = 10.0
 _FAILURES = 5
@@ -260,6 +263,21 @@ class Servers:
         if server.out:
             self._compare(server)
 
+    async def entry(self, transport: Transport) -> Mapping[str, Any]:
+        """What the first server's listing tells of the model; empty where it tells nothing.
+
+        A listing that leaves the model out, as that of a gateway may, is asked for the one model.
+        """
+        server = self.first
+        if not server.models or self._model in server.models:
+            return server.models.get(self._model, {})
+        try:
+            answer = await transport.get(server.base_url, f"/models/{quote(self._model, safe='/')}", _HELLO)
+            found = read_object(server.shown, *answer, transport.key) if answer.status == 200 else None
+        except TransientError:
+            return {}
+        return found if isinstance(found, Mapping) else {}
+
     def _compare(self, server: Server) -> None:
         """Raises where a server's list of models shows that it does not serve what the others serve.
 
@@ -285,30 +303,31 @@ class Servers:
         await asyncio.gather(*watchers, return_exceptions=True)
 
 
-def check_key(servers: Iterable[Server], key: str) -> None:
+def check_key(servers: Iterable[Server], key: keys.Key) -> None:
     """Makes sure that there is a key where one is needed, before anything is sent.
 
     Raises:
         AnnotatorError: no key for OpenAI's own server, or one that no header can hold.
+        InputError: remelt is offline and a server is not on this machine.
     """
     for server in servers:
+        need_way_to(server.base_url, f"The server {server.shown}")
         if not key and server.base_url == OFFICIAL:
             raise AnnotatorError(
-                f"{server.shown} needs an API key: set the environment variable {KEY}, or name another "
-                "server by its base URL"
+                f"{server.shown} needs an API key: {keys.advice(urlsplit(server.base_url).hostname or '')}, "
+                f"or name another server by its base URL{f' ({key.problem})' if key.problem else ''}"
             )
     if not (key.isascii() and key.isprintable()):
-        raise AnnotatorError(f"The environment variable {KEY} holds characters that no key has")
+        raise AnnotatorError(f"{key.place[0].upper()}{key.place[1:]} holds characters that no key has")
 
 
 def key_problem(server: Server, said: ServerSaid, key: str) -> str:
     """The sentence for a server that refuses the key, or that wants one."""
     if not key:
-        return f"{server.shown} wants an API key ({said.status}: {said.message}): set {KEY}"
-    return (
-        f"{server.shown} refuses the API key in the environment variable {KEY} "
-        f"({said.status}: {said.message})"
-    )
+        more = f" ({problem})" if (problem := getattr(key, "problem", "")) else ""
+        return f"{server.shown} wants an API key ({said.status}: {said.message}): set {KEY}{more}"
+    place = getattr(key, "place", f"the environment variable {KEY}")
+    return f"{server.shown} refuses the API key in {place} ({said.status}: {said.message})"
 
 
 def _models(answer: Answer) -> dict[str, Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from .. import __version__
 from ..errors import AnnotatorError, InputError, TransientError
-from .openai_errors import causes, tidy
+from .openai_errors import CUSTOM_HEADERS, causes, tidy
 
 if TYPE_CHECKING:
     import aiohttp
@@ -30,7 +30,6 @@ _CONNECT = 30.0
 # is just being closed cannot know whether the request was read.
 _KEEP_ALIVE = 4.0
 _HEADERS_OF_ENVIRONMENT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
-_CUSTOM_HEADERS = "OPENAI_CUSTOM_HEADERS"
 
 
 class Answer(NamedTuple):
@@ -167,7 +166,7 @@ class Transport:
         for name, variable in _HEADERS_OF_ENVIRONMENT.items():
             if value := os.environ.get(variable, "").strip():
                 headers[name] = value
-        for line in os.environ.get(_CUSTOM_HEADERS, "").splitlines():
+        for line in os.environ.get(CUSTOM_HEADERS, "").splitlines():
             name, colon, value = line.partition(":")
             if colon and name.strip():
                 same = [known for known in headers if known.lower() == name.strip().lower()]

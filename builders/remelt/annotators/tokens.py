@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .. import offline
+
 if TYPE_CHECKING:
     import tiktoken
 
@@ -122,6 +124,8 @@ def _loaded(name: str, patience: float) -> tiktoken.Encoding | str:
     """
     import tiktoken
 
+    if offline.active() and not _is_here(name):
+        return "remelt is offline"
     found: list[tiktoken.Encoding | str] = []
 
     def load() -> None:

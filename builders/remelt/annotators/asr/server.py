@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 from ...errors import AnnotatorError, RequestRejected, TransientError
 from ...protocols import LoadAudio
 from ...records import Message, RateLimits, Reply, Request
-from ..openai_errors import ServerSaid, kind, read_object, tidy
+from .. import keys
+from ..openai_errors import ServerSaid, kind, read_object, tidy, without_key
 from ..openai_servers import KEY, OFFICIAL, Server, Servers, check_key, key_problem
 from ..openai_transport import Answer, Transport
 from .base import RATE, AsrOptions, Sounds, plain, transcript
@@ -57,7 +58,7 @@ class TranscriptionServer:
         self.notices: list[str] = []
         self._servers = Servers((base_url, *options.more_urls), model, self.notices)
         self.endpoint = self._servers.first.shown
-        self._key = os.environ.get(KEY, "").strip()
+        self._key = keys.from_environment((base_url, *options.more_urls))
         self._options = options
         self.parameters = plain(
             {
@@ -83,6 +84,8 @@ class TranscriptionServer:
         Raises:
             AnnotatorError: no key for OpenAI's own server, a refused key, or nobody at any address.
         """
+        if not self._key:
+            self._key = await keys.find([server.base_url for server in self._servers.all])
         check_key(self._servers.all, self._key)
         await self._servers.start(self._connected())
 
@@ -97,14 +100,15 @@ class TranscriptionServer:
         if isinstance(payload, ServerSaid):
             self._give_up(server, payload)
         self._answered = True
-        reply = transcript(request, payload["text"], time.perf_counter() - begun, _notes(payload))
+        words = without_key(payload["text"], self._key)
+        reply = transcript(request, words, time.perf_counter() - begun, _notes(payload))
         usage = payload.get("usage")
         counts = usage if isinstance(usage, dict) else {}
         return replace(
             reply,
             cost=None,
             tries=sent,
-            model=str(payload.get("model") or request.model),
+            model=without_key(str(payload.get("model") or request.model), self._key),
             input_tokens=_count(counts.get("input_tokens")),
             output_tokens=_count(counts.get("output_tokens")),
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from socket import socket
 
 from ...errors import InputError, bad_value
+from ...offline import need_network, stays_here
 from ...review.assignment import Wanted, draw
 from ...review.judgements import MODES, Item, Mode
 from ...review.session import Question, Session
@@ -120,6 +121,8 @@ def review(
     from .clips import ClipFinder
 
     reporter = reporter or Reporter()
+    if not stays_here(where.host):
+        need_network(f"Listening on {where.host or 'all addresses'}")
     rows = read_rows(out, options.sources, needed=options.mode == "preference")
     items = choose_items(rows, options)
     wanted = Wanted(options.raters_per_item, options.seed)

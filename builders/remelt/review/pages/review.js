@@ -90,8 +90,12 @@ function show(said) {
   $("before").hidden = !item.context.length;
   $("context").replaceChildren(...item.context.map((turn) => {
     const row = make("li");
-    if (turn.speaker) row.append(make("b", `${turn.speaker}: `));
-    row.append(turn.text);
+    if (turn.speaker) {
+      const who = make("b");
+      who.append(make("bdi", turn.speaker), ": ");
+      row.append(who);
+    }
+    row.append(make("bdi", turn.text));
     return row;
   }));
   $("speaker").textContent = item.speaker;
