@@ -15,6 +15,8 @@ settings.register_profile("remelt", deadline=None, suppress_health_check=[Health
 settings.load_profile("remelt")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# No test asks the key store of who runs it.
+os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
 
 
 @pytest.fixture(scope="session")

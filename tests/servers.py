@@ -63,6 +63,9 @@ class ServerOptions:
         seed: another seed, other faults and replies.
         key: the API key that is asked for; None takes any.
         model: the one model that is served; None takes any.
+        listing: the entries of GET /models instead of the usual one, and of GET /models/ID where `single`
+            has none of that id.
+        single: entries that GET /models/ID alone tells.
         models_route: False answers 404 on GET /models; `hang` never answers there.
         retry_after: what `429_retry_after`, `429_date` (whole seconds) and `429_ms` say.
         rate_limit, token_limit: requests and tokens that are taken in a minute; None for no limit.
@@ -79,6 +82,8 @@ class ServerOptions:
     seed: int = 0
     key: str | None = None
     model: str | None = None
+    listing: tuple[Mapping[str, Any], ...] | None = None
+    single: tuple[Mapping[str, Any], ...] = ()
     models_route: bool | str = True
     retry_after: float = 1.0
     rate_limit: float | None = None
@@ -139,6 +144,7 @@ class ChatServer:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/v1/models/{name:.+}", self._one_model)
         runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=0.01, keepalive_timeout=self.options.keep_alive
         )
@@ -190,7 +196,14 @@ class ChatServer:
         if (refused := self._wrong_key(request)) is not None:
             return refused
         model = {"id": self.options.model or "any", "object": "model", "shutdown_date": "2027-01-14"}
-        return web.json_response({"object": "list", "data": [model]})
+        data = [model] if self.options.listing is None else list(self.options.listing)
+        return web.json_response({"object": "list", "data": data})
+
+    async def _one_model(self, request: web.Request) -> web.StreamResponse:
+        for entry in (*self.options.single, *(self.options.listing or ())):
+            if entry["id"] == request.match_info["name"]:
+                return web.json_response(entry)
+        return web.json_response({"detail": "Not Found"}, status=404)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         self.in_flight += 1

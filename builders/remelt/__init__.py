@@ -11,13 +11,18 @@ The main functions, loaded when first used:
 - `rebuild(source, out)`: a dataset again from its published replies (recipes.rebuild)
 - `load_corpus(source)`, `inspect_corpus(source)`: read and check a corpus (corpora, recipes)
 - `audit_dataset(out)`: change matrices, agreement, figures, report (recipes.finishing)
+- `go_offline()`: from then on nothing leaves this machine (offline)
 - `find_problems(out)`: hashes, counts, schemas (publishing)
+- `migrate(out, MigrateOptions(...))`: what another model would change and cost (recipes.migrate)
+- `publish_to_hub(out, "USER/NAME", PublishOptions(...))`: to the Hugging Face Hub (recipes.hub.publish)
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
+
+from . import offline as _offline
 
 __version__ = "0.1.0"
 
@@ -30,7 +35,9 @@ _PUBLIC = {
     "ExportOptions": ("recipes.exchange.exporting", "ExportOptions"),
     "EngineOptions": ("engine", "EngineOptions"),
     "Member": ("recipes.options", "Member"),
+    "MigrateOptions": ("recipes.migrating.options", "MigrateOptions"),
     "MeltOptions": ("recipes.melt", "MeltOptions"),
+    "PublishOptions": ("recipes.hub.publish", "PublishOptions"),
     "RemeltError": ("errors", "RemeltError"),
     "ResolutionOptions": ("resolution", "ResolutionOptions"),
     "add_annotations": ("recipes.exchange.adding", "add_annotations"),
@@ -41,12 +48,20 @@ _PUBLIC = {
     "export_annotations": ("recipes.exchange.exporting", "export_annotations"),
     "inspect_corpus": ("recipes.inspecting", "inspect_corpus"),
     "load_corpus": ("corpora", "load"),
+    "go_offline": ("offline", "go_offline"),
     "measure_agreement": ("recipes.agreement", "measure_agreement"),
+    "migrate": ("recipes.migrate", "migrate"),
     "plan_melt": ("recipes.melt", "plan"),
+    "publish_to_hub": ("recipes.hub.publish", "publish_to_hub"),
     "rebuild": ("recipes.rebuild", "rebuild"),
     "find_problems": ("publishing", "find_problems"),
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]
+
+# Before any library that would read the environment.
+_offline.be_quiet()
+if _offline.wanted():
+    _offline.go_offline()
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from remelt.cli import app, arguments, build, main, plan
+from remelt.cli.parts_arguments import parts_options
 from remelt.cli.voice_arguments import voice_options
 
 from ..builders import write_meld
@@ -40,7 +41,8 @@ def arguments_of(command: Any) -> list[str]:
 
 
 def test_both_commands_have_the_same_arguments() -> None:
-    shared = arguments_of(arguments.melt_options) + arguments_of(voice_options)
+    groups = (arguments.melt_options, voice_options, parts_options)
+    shared = [name for group in groups for name in arguments_of(group)]
     assert len(shared) > 30
     assert arguments_of(build.melt)[: len(shared)] == shared == arguments_of(plan.melt)[: len(shared)]
     assert arguments_of(build.melt)[len(shared) :] == ["max_invalid", "plain", "quiet"]

@@ -28,10 +28,24 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
+def _offline(value: bool) -> None:
+    if value:
+        from ..offline import go_offline
+
+        go_offline()
+
+
 @app.callback()
 def _root(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+    offline: bool = typer.Option(
+        False,
+        "--offline",
+        callback=_offline,
+        is_eager=True,
+        help="No connection but to this machine itself; what would need one is refused (REMELT_OFFLINE=1).",
     ),
 ) -> None:
     """Relabel speech-emotion corpora with language models."""

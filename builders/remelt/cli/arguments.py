@@ -403,6 +403,6 @@ def taking(*sources: Callable[..., Any]) -> Callable[[Callable[..., None]], Call
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters with their annotations worked out; what only a type checker imports is anything."""
-    unseen = {"BuildOptions": Any, "VoiceOptions": Any}
+    unseen = {"BuildOptions": Any, "VoiceOptions": Any, "PartOptions": Any}
     signature = inspect.signature(function, locals=unseen, eval_str=True)
     return [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]

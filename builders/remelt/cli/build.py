@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from ..errors import Interrupted
 from .arguments import melt_options, taking
+from .parts_arguments import parts_options
 from .voice_arguments import voice_options
 
 if TYPE_CHECKING:
     from ..recipes.finishing import BuildResult
     from ..recipes.listening.voices import VoiceOptions
     from ..recipes.options import BuildOptions
+    from ..recipes.parts.options import PartOptions
     from ..recipes.reporting import Reporter
 
+Made = TypeVar("Made")
 build_app = typer.Typer(help="Relabel a corpus with one of the published recipes.", no_args_is_help=True)
 
 Plain = Annotated[bool, typer.Option("--plain", help="Plain log lines instead of a live display.")]
@@ -35,10 +38,11 @@ def register(app: typer.Typer) -> None:
 
 
 @build_app.command("melt")
-@taking(melt_options, voice_options)
+@taking(melt_options, voice_options, parts_options)
 def melt(
     options: BuildOptions,
     voice: VoiceOptions,
+    parts: PartOptions | None,
     max_invalid: MaxInvalid = None,
     plain: Plain = False,
     quiet: Quiet = False,
@@ -52,7 +56,8 @@ def melt(
     """
     from ..recipes.melt import build
 
-    result = run_build(lambda reporter: build(replace(options, voice=voice), reporter), plain, quiet)
+    options = replace(options, voice=voice, parts=parts)
+    result = run_build(lambda reporter: build(options, reporter), plain, quiet)
     conclude(result, quiet, max_invalid)
 
 
@@ -131,7 +136,7 @@ def _member_lines(members: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"Member   {member['name']}: {text}"
 
 
-def run_build(build: Callable[[Reporter], BuildResult], plain: bool, quiet: bool) -> BuildResult:
+def run_build(build: Callable[[Reporter], Made], plain: bool, quiet: bool) -> Made:
     """Runs a recipe's build with the display that fits; one that is interrupted says how to go on.
 
     Raises:

@@ -11,11 +11,13 @@ import typer
 
 from .arguments import melt_options, taking
 from .output import put_json
+from .parts_arguments import parts_options
 from .voice_arguments import voice_options
 
 if TYPE_CHECKING:
     from ..recipes.listening.voices import VoiceOptions
     from ..recipes.options import BuildOptions
+    from ..recipes.parts.options import PartOptions
     from ..recipes.plan_notes import Cost
     from ..recipes.planning import BuildPlan
 
@@ -37,10 +39,11 @@ def register(app: typer.Typer) -> None:
 
 
 @plan_app.command("melt")
-@taking(melt_options, voice_options)
+@taking(melt_options, voice_options, parts_options)
 def melt(
     options: BuildOptions,
     voice: VoiceOptions,
+    parts: PartOptions | None,
     json_: Json = None,
     show: Show = 3,
     plain: Plain = False,
@@ -54,7 +57,8 @@ def melt(
     from ..recipes.melt import plan
     from .progress import reporter
 
-    show_plan(plan(replace(options, voice=voice), reporter(plain, quiet), show), json_, plain, quiet)
+    options = replace(options, voice=voice, parts=parts)
+    show_plan(plan(options, reporter(plain, quiet), show), json_, plain, quiet)
 
 
 def show_plan(plan: BuildPlan, path: Path | None, plain: bool, quiet: bool) -> None:

@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import Interrupted
+from .arguments import taking
+from .parts_arguments import ray_options
 
 if TYPE_CHECKING:
     from ..recipes.listening.transcribe import TranscribeOptions, TranscribeResult
+    from ..recipes.parts.options import PartOptions
 
 
 def register(app: typer.Typer) -> None:
     app.command("transcribe")(transcribe)
 
 
+@taking(ray_options)
 def transcribe(
+    parts: PartOptions | None,
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Corpus folder or table file.")],
     asr: Annotated[
         str,
@@ -115,6 +120,7 @@ def transcribe(
         limit=limit,
         retries=retries,
         hearing=hearing,
+        parts=parts,
     )
     result = _run(options, plain, quiet)
     if not quiet:

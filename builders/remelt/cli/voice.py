@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import Interrupted
+from .arguments import taking
+from .parts_arguments import ray_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..audit.levels import Crossing
     from ..recipes.listening.measuring import Measured
+    from ..recipes.parts.options import PartOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +25,9 @@ def register(app: typer.Typer) -> None:
     app.command("voice")(voice)
 
 
+@taking(ray_options)
 def voice(
+    parts: PartOptions | None,
     corpus: Annotated[
         str, typer.Argument(help="Corpus folder or table file; `sample` is the bundled corpus.")
     ],
@@ -69,6 +74,7 @@ def voice(
         processes=processes,
         pitch_by=as_by(pitch_by),
         bins_from=bins_from,
+        parts=parts,
     )
     try:
         found = measure(options, reporter(plain, quiet=False))

@@ -21,6 +21,8 @@ from .reporting import Reporter
 
 T = TypeVar("T")
 _LOOK = 1.0
+# What asks each run of this process to end; another thread may use it, where no signal reaches the run.
+_ends: dict[int, Callable[[str], None]] = {}
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ async def carry_out(
             _refuse_open_batches(annotator, journal)
             answers = annotate(work.requests, annotator, *common)
         await annotator.start()
+        _warn(annotator, reporter)
         async with _telling(annotator.notices, stats, reporter) as tell, contextlib.aclosing(answers):
             async for annotation in answers:
                 found[annotation.utterance.id] = annotation
@@ -116,6 +119,15 @@ async def carry_out(
     finally:
         reporter.annotated(stats)
         await annotator.close()
+
+
+def _warn(annotator: Annotator | BatchAnnotator, reporter: Reporter) -> None:
+    """Says of a model that it is switched off soon, or was, before it is asked anything."""
+    from ..annotators.retirement import warning
+
+    told = warning(annotator.model, getattr(annotator, "retires", None))
+    if told and not getattr(annotator, "immediate", False):
+        reporter.notice(told)
 
 
 def _refuse_open_batches(annotator: Annotator, journal: Journal) -> None:
@@ -175,7 +187,11 @@ def signals(asked: Callable[[str], None]) -> Iterator[None]:
         seen = True
         asked(name)
 
+    def end(name: str) -> None:
+        loop.call_soon_threadsafe(on_signal, name)
+
     caught = []
+    _ends[id(on_signal)] = end
     if threading.current_thread() is threading.main_thread():
         for sign in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
@@ -184,8 +200,18 @@ def signals(asked: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
+        _ends.pop(id(on_signal), None)
         for sign in caught:
             loop.remove_signal_handler(sign)
+
+
+def stop_runs(name: str) -> None:
+    """Asks every run of this process to end, from another thread; each is asked once."""
+    for run in tuple(_ends):
+        if (end := _ends.pop(run, None)) is not None:
+            # One that has ended meanwhile has no loop any more.
+            with contextlib.suppress(RuntimeError):
+                end(name)
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:

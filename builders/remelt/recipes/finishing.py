@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,13 +46,31 @@ def finish(out: Path, content: DatasetContent, stats: Stats, reporter: Reporter)
 
     What the run did goes into the manifest; a run that asked nothing leaves what the one before it did.
     """
+    from ..publishing import publish
+
+    return conclude(out, content, stats, reporter, lambda whole: publish(out, whole))
+
+
+def conclude(
+    out: Path,
+    content: DatasetContent,
+    stats: Stats,
+    reporter: Reporter,
+    write: Callable[[DatasetContent], Mapping[str, Any]],
+) -> BuildResult:
+    """The same with another way to write the rows.
+
+    Args:
+        content: what is published; `write` may have its rows from elsewhere.
+        write: writes the dataset and returns its manifest.
+    """
     from ..audit import AuditOptions, audit
-    from ..publishing import publish, seal, write_card
+    from ..publishing import seal, write_card
 
     reporter.stage("Writing the dataset")
     if content.run is None:
         content = replace(content, run=stats.as_dict() if stats.asked else _last_run(out))
-    manifest = publish(out, content)
+    manifest = write(content)
     reporter.stage("Auditing")
     if content.voice is not None and content.voice.audio is not None and not _shareable(content.corpus):
         reporter.notice(
@@ -79,7 +97,7 @@ def _shareable(corpus: Mapping[str, Any]) -> bool:
     """Whether the corpus's licence lets its audio travel inside a report that may be uploaded."""
     from ..publishing import shareable
 
-    return shareable(str(corpus.get("licence") or ""))
+    return shareable(str(corpus.get("licence") or ""), str(corpus.get("name") or ""))
 
 
 def audit_dataset(out: str | Path, options: AuditOptions | None = None) -> Findings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -156,11 +155,13 @@ def _about_rows(facts: Facts, too_long: int) -> Iterator[str]:
 
 
 def _about_model(facts: Facts) -> Iterator[str]:
+    from ..annotators.retirement import sentence, warning
+
     model, most = facts.model, facts.tokens.output_most_row
     retires = getattr(facts.annotator, "retires", None)
     if retires:
-        gone = str(retires) <= datetime.date.today().isoformat()
-        yield f"{facts.annotator.model} {'was' if gone else 'is'} switched off on {retires}"
+        name = facts.annotator.model
+        yield warning(name, retires) or sentence(name, retires)
     if model is None:
         return
     if model.most_output and most and most > model.most_output:

@@ -15,6 +15,7 @@ from ..records import Annotation
 from .annotation import quarantined
 from .exchange.keeping import settled
 from .finishing import BuildResult, finish
+from .parts.options import AUTOMATIC
 from .reporting import Reporter
 from .workspace import workspace
 
@@ -52,6 +53,12 @@ def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = Non
         raise InputError(f"--out {out} is the dataset itself; name another folder")
     manifest = read_manifest(source)
     check_replies(source)
+    rows = sum(int(counts["input"]) for counts in manifest["counts"].values())
+    if rows > AUTOMATIC:
+        reporter.notice(
+            f"{rows:,} rows are held in memory; the `remelt build` that made {source} makes it again in "
+            "parts, from its journal and with the corpus (see docs/scale.md)"
+        )
     reporter.stage(f"Reading the replies of {source}")
     content = published_content(source, manifest)
     annotations = list(content.annotations)
@@ -63,6 +70,7 @@ def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = Non
 def published_content(source: Path, manifest: Mapping[str, Any]) -> DatasetContent:
     """What was published, every reply judged anew."""
     from ..publishing import DatasetContent, read_dropped, read_voice
+    from ..publishing.panel import OF_REPLIES
     from .exchange.additions import published_labels
 
     labels = published_labels(source)
@@ -78,7 +86,7 @@ def published_content(source: Path, manifest: Mapping[str, Any]) -> DatasetConte
         label_set=labels,
         schema=manifest["schema"]["json"],
         schema_name=manifest["schema"]["name"],
-        annotator={k: v for k, v in manifest["annotator"].items() if k != "means"},
+        annotator={k: v for k, v in manifest["annotator"].items() if k not in OF_REPLIES},
         prompt=manifest["prompt"],
         profile=manifest["profile"],
         attrition=manifest["attrition"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .base import Poll, ResolutionOptions, Resolved
 from .tally import mean_belief, settle
@@ -17,9 +18,17 @@ def decide(polls: Sequence[Poll], labels: Sequence[str], options: ResolutionOpti
     """One resolution per poll; `distribution` is the mean of the sources' probabilities, by weight."""
     sure = sum(not vote.probabilities for own in polls for vote in own.counted)
     every = sum(len(own.counted) for own in polls)
-    notes = [f"{sure:,} of {every:,} votes have no probabilities and count in full for their label."]
     found = tuple(
         settle(own, own.counted, mean_belief(own.counted, options.weights), options, NAME) for own in polls
     )
     told = {NAME: {"with_probabilities": every - sure, "without": sure}}
-    return Resolved(found, told, tuple(notes) if sure else ())
+    return Resolved(found, told, notes(told))
+
+
+def notes(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is to be said of votes without probabilities, from what `decide` tells in `info`."""
+    told = info[NAME]
+    sure, every = told["without"], told["without"] + told["with_probabilities"]
+    if not sure:
+        return ()
+    return (f"{sure:,} of {every:,} votes have no probabilities and count in full for their label.",)

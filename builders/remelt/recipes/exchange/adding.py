@@ -286,12 +286,14 @@ def _tell_silent(content: DatasetContent, reporter: Reporter) -> None:
 
 def _single(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The record of the one annotator of a dataset as a member of several."""
+    from ...publishing.panel import OF_REPLIES
+
     annotator = manifest["annotator"]
     return {
         "kind": "model",
         "parameters": {},
         "notices": [],
-        **{key: value for key, value in annotator.items() if key != "means"},
+        **{key: value for key, value in annotator.items() if key not in OF_REPLIES},
         "prompt": manifest["prompt"],
         "schema": {"name": manifest["schema"]["name"], "json": manifest["schema"]["json"]},
         "turns": manifest["options"].get("turns"),
