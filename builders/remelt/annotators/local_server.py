@@ -115,6 +115,9 @@ class Server:
             address,
             headers={"Authorization": f"Bearer {self.key}"},
             timeout=aiohttp.ClientTimeout(total=_SLOT_TIMEOUT),
+            # The server lets go of a kept connection after some seconds, which is about as long as an
+            # answer takes: one that is kept from row to row is lost now and then.
+            connector=aiohttp.TCPConnector(force_close=True),
             trust_env=False,
         )
 
