@@ -12,9 +12,9 @@ import pytest
 
 PACKAGE = "remelt"
 # The layers from bottom to top; a module of the package named nowhere here is one of the parts.
-FOUNDATION = ("errors", "records", "protocols")
+FOUNDATION = ("errors", "fingerprints", "records", "protocols")
 # batch_log keeps its tables in the journal's file; the engine writes them, recipes and commands read them.
-SUPPORT = ("batch_log", "journal", "labels", "offline", "resources", "rows")
+SUPPORT = ("batch_log", "hf_models", "journal", "labels", "offline", "resources", "rows")
 PART = 2
 ABOVE_PARTS = {"recipes": 3, "cli": 4, "__main__": 5, "": 5}
 # Modules that belong to a part without lying in its folder.

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from remelt.annotators import AnnotatorOptions, create
-from remelt.annotators.hf import models, runtime
+from remelt.annotators.hf import runtime
 from remelt.annotators.hf.batches import OutOfMemory
 from remelt.annotators.local import with_lengths
 from remelt.errors import AnnotatorError, InputError, RequestRejected
@@ -316,7 +316,7 @@ async def test_a_broken_model_says_so(tmp_path: Path) -> None:
 def test_a_missing_package_gives_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        models.importlib.util, "find_spec", lambda name: None if name == "llguidance" else find(name)
+        importlib.util, "find_spec", lambda name: None if name == "llguidance" else find(name)
     )
     with pytest.raises(
         InputError, match=r"llguidance, which is not installed; run: pip install torch==2\.13\.0 && pip"

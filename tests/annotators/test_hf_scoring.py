@@ -181,10 +181,11 @@ async def test_what_cannot_be_scored_says_what_to_do(folder: Path) -> None:
             await scored(folder, [asked])
 
 
-def test_a_build_and_its_resumption(folder: Path, tmp_path: Path) -> None:
+def test_a_build_and_its_resumption(folder: Path, tmp_path: Path, no_figures: None) -> None:
     def build(out: Path, *more: str) -> dict[str, Any]:
         command = ["build", "melt", "--corpus", "sample", "--annotator", f"hf/{folder}", "--limit", "8"]
-        command += ["--out", str(out), "--plain", "--device", "cpu", *more]
+        command += ["--out", str(out), "--plain", "--device", "cpu", "--audio", "none", *more]
+        command += ["--acoustics", "none", "--splits", "train"]
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 0, done.output
         return dict(json.loads((out / "manifest.json").read_text()))

@@ -122,7 +122,7 @@ def test_one_adapter_is_downloaded_and_not_a_thousand(
 ) -> None:
     import huggingface_hub
 
-    from remelt.annotators.hf import models as hf_models
+    from remelt import hf_models
 
     asked: list[tuple[Any, ...]] = []
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ...errors import AnnotatorError, InputError
+from ...hf_models import HFModel
+from ...hf_models import device as device
 from .batches import OutOfMemory
-from .models import HFModel
 
 _BEGINNINGS = 4
 # Sharing fewer tokens than this is not worth the copying.
@@ -205,27 +206,6 @@ class Runtime:
 
         layers = DynamicCache(config=self.model.config).layers
         return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
-
-
-def device(name: str | None) -> str:
-    """The device to use: the one that is named, else a GPU where there is one, else the processor.
-
-    Raises:
-        InputError: there is no such device here.
-    """
-    import torch
-
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(name).type
-    except RuntimeError as error:
-        raise InputError(f"Bad device {name!r}, expected cpu, cuda or cuda:NUMBER") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            f"Bad device {name!r}: torch {torch.__version__} finds no CUDA here; expected one of ['cpu']"
-        )
-    return name
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:
