@@ -33,6 +33,14 @@ def test_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def no_figures() -> Iterator[None]:
+    """No pictures are drawn, which take most of a small build's time; tests/audit draws them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("remelt.audit.run._figures", lambda findings: {})
+        yield
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MB; needs the right to mount."""

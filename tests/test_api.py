@@ -13,7 +13,7 @@ def test_every_public_name_is_there_and_no_other() -> None:
 
 
 def test_the_main_job_from_python(tmp_path: Path) -> None:
-    options = remelt.MeltOptions(corpus="sample", out=tmp_path / "out", annotator="mock", limit=12)
+    options = remelt.MeltOptions("sample", tmp_path / "out", "mock", limit=12, splits=("train",))
     result = remelt.build_melt(options)
     assert result.rows == 12
     findings = remelt.audit_dataset(result.out)

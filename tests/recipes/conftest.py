@@ -11,6 +11,11 @@ from remelt.recipes.finishing import BuildResult
 from .votes import voted
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_figures(no_figures: None) -> None:
+    """Figures of an audit are drawn in tests/audit and, whole builds with them, in tests/test_api.py."""
+
+
 @pytest.fixture(scope="session")
 def voted_build(tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
     """30 rows in MELD's layout with the votes of `votes.VOTES`; the folder of the corpus is beside OUT."""

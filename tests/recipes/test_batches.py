@@ -1,4 +1,7 @@
-"""A whole build through batches, by the command line: killed, gone on with, listed, cancelled, rebuilt."""
+"""A whole build through batches, by the command line: killed, gone on with, listed, cancelled, rebuilt.
+
+What is killed or stopped is a process of its own; every other command runs in the test's.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
+
+from remelt.cli import app
+from remelt.errors import RemeltError
 
 from ..batch_server import BatchServer
 from ..builders import write_meld
@@ -21,30 +28,42 @@ from ..servers import ChatServer
 ENVIRONMENT = {**os.environ, "OPENAI_API_KEY": "not-a-key", "HF_HUB_OFFLINE": "1"}
 
 
+class Ended(NamedTuple):
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
+
+
 def command(corpus: str | Path, out: Path, url: str, annotator: str = "openai-batch/m") -> list[str]:
     return [
-        sys.executable, "-m", "remelt", "build", "melt", "--corpus", str(corpus), "--out", str(out),
+        "build", "melt", "--corpus", str(corpus), "--out", str(out), "--audio", "none", "--acoustics", "none",
         "--annotator", annotator, "--base-url", url, "--quiet", "--retries", "1",
     ]  # fmt: skip
 
 
-def remelt(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "remelt", *map(str, arguments)]
-    return subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=600)
+def remelt(*arguments: str | Path) -> Ended:
+    done = CliRunner().invoke(app, [str(a) for a in arguments])
+    if isinstance(done.exception, RemeltError):
+        return Ended(2, done.stdout, str(done.exception))
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return Ended(done.exit_code, done.stdout, done.stderr)
 
 
 def build(corpus: str | Path, out: Path, url: str, annotator: str = "openai-batch/m", code: int = 0) -> str:
-    line = command(corpus, out, url, annotator)
-    done = subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == code, done.stderr
+    done = remelt(*command(corpus, out, url, annotator))
+    assert done.code == code, done.stderr
     return done.stderr
 
 
 def start(corpus: str | Path, out: Path, server: BatchServer, batches: int = 1) -> subprocess.Popen[str]:
     """A build that waits for its batches."""
-    process = subprocess.Popen(
-        command(corpus, out, server.url), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-    )
+    line = [sys.executable, "-m", "remelt", *command(corpus, out, server.url)]
+    process = subprocess.Popen(line, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
     while sum(b["status"] == "in_progress" for b in list(server.batches.values())) < batches:
         assert process.poll() is None, process.communicate()[1]
@@ -67,8 +86,8 @@ def test_the_sample_through_batches_is_the_sample_online(tmp_path: Path) -> None
     with BatchServer(faults={"500": 0.1, "missing": 0.1, **replies}) as server:
         build("sample", tmp_path / "batch", server.url)
         assert set(server.answered.values()) == {1}
-        assert remelt("verify", tmp_path / "batch").returncode == 0
-        assert remelt("rebuild", tmp_path / "batch", "--out", tmp_path / "again", "--quiet").returncode == 0
+        assert remelt("verify", tmp_path / "batch").code == 0
+        assert remelt("rebuild", tmp_path / "batch", "--out", tmp_path / "again", "--quiet").code == 0
     assert rows(tmp_path / "batch") == rows(tmp_path / "online") == rows(tmp_path / "again")
     manifest = json.loads((tmp_path / "batch" / "manifest.json").read_text())
     assert manifest["annotator"]["name"] == "openai-batch/m"
@@ -89,7 +108,7 @@ def test_killed_while_the_batch_is_under_way(tmp_path: Path) -> None:
         process.communicate()
         server.release()
         fresh = remelt("batches", out, "--refresh")
-        assert fresh.returncode == 0, fresh.stderr
+        assert fresh.code == 0, fresh.stderr
         assert "batch_1  completed  " in fresh.stdout
         build(corpus, out, server.url)
         assert len(server.sizes) == 1
@@ -127,9 +146,9 @@ def test_a_cancelled_batch_gives_what_it_has(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=300)
         wrong = remelt("batches", out, "--cancel", "batch_9")
-        assert (wrong.returncode, "expected one of ['batch_1', 'all']" in wrong.stderr) == (2, True)
+        assert (wrong.code, "expected one of ['batch_1', 'all']" in wrong.stderr) == (2, True)
         done = remelt("batches", out, "--cancel", "all")
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.stderr
         assert "1 cancelled" in done.stdout
         assert "batch_1  cancelled " in done.stdout
         server.release()
@@ -154,15 +173,14 @@ def test_a_batch_that_nobody_knows_can_be_given_up(tmp_path: Path) -> None:
         assert len(server.sizes) == 2
 
 
-@pytest.mark.parametrize("made", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.parametrize("made", [True, False])
 def test_folders_without_batches(tmp_path: Path, made: bool) -> None:
     if made:
-        assert (
-            remelt("build", "melt", "--corpus", "sample", "--out", tmp_path, "--annotator", "mock").returncode
-            == 0
-        )
-        assert "has no batches" in remelt("batches", tmp_path).stdout
-        assert "There is no batch to cancel" in remelt("batches", tmp_path, "--cancel", "all").stdout
+        corpus, out = write_meld(tmp_path / "corpus", 10), tmp_path / "out"
+        made_of = ["--corpus", str(corpus), "--out", str(out), "--annotator", "mock", "--quiet"]
+        assert remelt("build", "melt", *made_of).code == 0
+        assert "has no batches" in remelt("batches", out).stdout
+        assert "There is no batch to cancel" in remelt("batches", out, "--cancel", "all").stdout
     else:
         assert "No journal at" in remelt("batches", tmp_path).stderr
         assert "No journal at" in remelt("batches", tmp_path, "--cancel", "all").stderr

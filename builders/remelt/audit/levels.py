@@ -175,10 +175,10 @@ def _corrected(phi2: float, n: float, rows: int, columns: int) -> float | None:
 def _p_value(chi2: float, dof: int) -> float | None:
     """None where scipy, which only the extra `voice` brings, is not installed: an audit needs no extra."""
     try:
-        from scipy.stats import chi2 as distribution
+        from scipy.special import chdtrc
     except ModuleNotFoundError:
         return None
-    return float(distribution.sf(chi2, dof))
+    return float(chdtrc(dof, chi2))
 
 
 def csv_bytes(crossings: Mapping[tuple[str, str], Crossing]) -> bytes:
