@@ -1,0 +1,1 @@
+"""SER models, one module per published system."""
