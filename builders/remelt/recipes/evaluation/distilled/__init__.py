@@ -1,0 +1,1 @@
+"""What `systems.distilled_avd` is made of: its options, rows, training and analyses."""

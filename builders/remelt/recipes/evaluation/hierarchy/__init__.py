@@ -1,0 +1,1 @@
+"""Speech models that text corrects (Alqurashi et al. 2024): rows, trainings, analyses."""
