@@ -15,6 +15,7 @@ The main functions, loaded when first used:
 - `find_problems(out)`: hashes, counts, schemas (publishing)
 - `migrate(out, MigrateOptions(...))`: what another model would change and cost (recipes.migrate)
 - `publish_to_hub(out, "USER/NAME", PublishOptions(...))`: to the Hugging Face Hub (recipes.hub.publish)
+- `evaluate(EvaluationOptions(...))`: SER models trained on old and new labels (recipes.evaluation.run)
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _PUBLIC = {
     "BuildOptions": ("recipes.options", "BuildOptions"),
     "BuildPlan": ("recipes.planning", "BuildPlan"),
     "BuildResult": ("recipes.finishing", "BuildResult"),
+    "EvaluationOptions": ("recipes.evaluation.base", "EvaluationOptions"),
     "ExportOptions": ("recipes.exchange.exporting", "ExportOptions"),
     "EngineOptions": ("engine", "EngineOptions"),
     "Member": ("recipes.options", "Member"),
@@ -45,6 +47,7 @@ _PUBLIC = {
     "build_melt": ("recipes.melt", "build"),
     "build_pseudo_sentiment": ("recipes.pseudo_sentiment", "build"),
     "build_transcribe_vote": ("recipes.transcribe_vote", "build"),
+    "evaluate": ("recipes.evaluation.run", "evaluate"),
     "export_annotations": ("recipes.exchange.exporting", "export_annotations"),
     "inspect_corpus": ("recipes.inspecting", "inspect_corpus"),
     "load_corpus": ("corpora", "load"),

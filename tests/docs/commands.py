@@ -55,6 +55,9 @@ def _leaf(words: list[str]) -> tuple[Any, Any, list[str]]:
     rest = list(words)
     while hasattr(command, "get_command") and rest and not rest[0].startswith("-"):
         found = command.get_command(context, rest[0])
+        if found is None and hasattr(command, "default"):
+            rest = [command.default, *rest]
+            continue
         if found is None:
             raise typer.BadParameter(f"no command {rest[0]!r}")
         command, rest = found, rest[1:]

@@ -57,6 +57,10 @@ NOT_RUN: dict[str, str] = {
     "remelt models fetch": "downloads a model; tests/cli/test_models.py runs it",
     "remelt models verify": "needs the model; tests/cli/test_models.py runs it",
     "remelt models remove": "needs the model; tests/cli/test_models.py runs it",
+    "--system": "trains models; tests/cli/test_evaluate.py and tests/recipes/evaluation run it",
+    "remelt transcribe IEMOCAP_DIR": "of a corpus under another name; docs/transcripts.md has it",
+    "remelt evaluate compare": "needs two runs; tests/cli/test_evaluate.py makes them",
+    "remelt evaluate card": "needs a run; tests/recipes/evaluation/test_card.py makes one",
     "hub:USER/NAME": "another account's dataset; tests/recipes/test_diff.py runs it",
 }
 
@@ -65,6 +69,7 @@ NOT_EXECUTED: dict[str, str] = {
     "import argilla": "needs an Argilla server",
     "whisper/large-v2": "loads a model of 3 GB; tests/recipes/test_transcribe.py runs it",
     "out/iemocap+meld": "reads what `remelt augment` would have made",
+    "load_weights(model": "needs a trained model; tests/evaluation/training has one",
     ">>>": "a doctest, run as such",
 }
 

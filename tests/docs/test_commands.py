@@ -132,14 +132,6 @@ def test_the_lists_name_nothing_that_is_gone() -> None:
 
 
 @pytest.fixture(scope="module")
-def no_figures() -> Iterator[None]:
-    """No pictures are drawn, which take most of a small build's time; tests/audit draws them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("remelt.audit.run._figures", lambda findings: {})
-        yield
-
-
-@pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, no_figures: None) -> Stage:
     return Stage(tmp_path_factory.mktemp("stage"))
 

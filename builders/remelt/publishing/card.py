@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from .. import resources
 from ..errors import RemeltError
+from .evaluation import evaluation_context
 from .frontmatter import card_problems, front_matter
 from .layout import AUDIT, CARD, CONFIGS, shards
 from .markdown import Markdown, code, fence, inline, link, number, percent, table
@@ -65,8 +67,19 @@ def template_of(manifest: Mapping[str, Any]) -> str:
 
 def render(context: Mapping[str, Any], recipe: str) -> str:
     """The card's body from the template `cards/RECIPE.md.j2`, which extends `cards/base.md.j2`."""
+    return _environment().get_template(f"{recipe}.md.j2").render(context)
+
+
+def _template(name: str) -> tuple[str, None, Callable[[], bool]]:
+    """A template's text, and whether what was compiled of it is still what is there."""
+    text = resources.read("cards", name)
+    return text, None, lambda: resources.read("cards", name) == text
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(lambda name: resources.read("cards", name)),
+        loader=FunctionLoader(_template),
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,
@@ -84,7 +97,7 @@ def render(context: Mapping[str, Any], recipe: str) -> str:
         markdown=Markdown,
     )
     environment.globals["table"] = table
-    return environment.get_template(f"{recipe}.md.j2").render(context)
+    return environment
 
 
 def _title(manifest: Mapping[str, Any]) -> str:
@@ -139,6 +152,7 @@ def _context(out: Path, manifest: Mapping[str, Any], summary: Summary, title: st
         "authors": authors(manifest),
         "caveats": caveats(manifest),
         "panel": panel_context(out, manifest),
+        "evaluation": evaluation_context(out, manifest),
         "example": next((split.split for split in summary.splits if split.rows), splits[0]),
         "annotator_rows": _annotator_rows(manifest),
         "prompt": manifest["prompt"],

@@ -15,6 +15,7 @@ from ..records import digest
 from .card import write_card
 from .columns import Columns, columns_of, data_features
 from .content import DatasetContent
+from .evaluation import EVALUATION
 from .layout import AUDIT, FOLDERS, MANIFEST, shard_path
 from .manifest import build_manifest, file_entry, published_files, read_manifest, write_manifest
 from .parquet import Staged, commit, sha256, shard, shard_count, stage_table
@@ -187,6 +188,9 @@ def _remove_stale(out: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
     for name in before:
         parts = PurePosixPath(name).parts
         path = out.joinpath(*parts)
+        # Models are not trained again by a build; the card says where the labels have changed since.
+        if name == EVALUATION:
+            continue
         if name not in now and parts[0] in ours and ".." not in parts and path.is_file():
             path.unlink()
     for folder in FOLDERS.values():

@@ -63,8 +63,18 @@ def rebuild(source: str | Path, out: str | Path, reporter: Reporter | None = Non
     content = published_content(source, manifest)
     annotations = list(content.annotations)
     with workspace(out, manifest["recipe"], manifest["corpus"]["name"], _corpus_folder(source)) as journal:
+        _take_over_evaluation(source, out)
         keep_replies(journal, annotations)
         return finish(out, content, Stats(rows=len(annotations), done=len(annotations)), reporter)
+
+
+def _take_over_evaluation(source: Path, out: Path) -> None:
+    """What models reached that were trained on the dataset: nothing else in it says so."""
+    from ..publishing.evaluation import EVALUATION, read_evaluation
+    from ..publishing.parquet import write_bytes
+
+    if read_evaluation(source) is not None:
+        write_bytes((source / EVALUATION).read_bytes(), out / EVALUATION)
 
 
 def published_content(source: Path, manifest: Mapping[str, Any]) -> DatasetContent:
